@@ -1,0 +1,1 @@
+"""Pressure-sensor calibration: response models, fits and uncertainty."""

@@ -1,0 +1,1 @@
+"""Virtual instruments: TCP servers that speak the real wire protocols, wired to simulated cells."""

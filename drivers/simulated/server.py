@@ -1,0 +1,88 @@
+"""TCP servers for virtual instruments."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+from types import TracebackType
+from typing import Self
+
+
+class VirtualInstrument:
+    """A TCP server that speaks one instrument's wire protocol; port 0 takes a free one.
+
+    A subclass implements `serve(connection)`, which runs in a thread of its own for each client and
+    returns when the client has gone.
+    """
+
+    resource = "TCPIP::{host}::{port}::SOCKET"  # how a driver names this server
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        instrument = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                try:
+                    instrument.serve(self.request)
+                except (ConnectionError, OSError):
+                    return  # the client went away, as clients do
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+            allow_reuse_address = True
+
+        self._server = Server((host, port), Handler)
+        self.host, self.port = self._server.server_address[:2]
+        self._thread: threading.Thread | None = None
+
+    @property
+    def address(self) -> str:
+        return self.resource.format(host=self.host, port=self.port)
+
+    def serve(self, connection: socket.socket) -> None:
+        raise NotImplementedError
+
+    def start(self) -> Self:
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True, name=type(self).__name__
+        )
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        if self._thread is not None:
+            self._server.shutdown()
+            self._thread.join()
+            self._thread = None
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class LineInstrument(VirtualInstrument):
+    """A virtual instrument whose messages are lines of text."""
+
+    terminator = b"\n"
+    encoding = "ascii"
+
+    def answer(self, line: str) -> str | None:
+        """The reply to one line, without its terminator; None where there is none."""
+        raise NotImplementedError
+
+    def serve(self, connection: socket.socket) -> None:
+        pending = b""
+        while chunk := connection.recv(65536):
+            pending += chunk
+            while self.terminator in pending:
+                line, pending = pending.split(self.terminator, 1)
+                reply = self.answer(line.decode(self.encoding, errors="replace").strip("\r"))
+                if reply is not None:
+                    connection.sendall(reply.encode(self.encoding) + self.terminator)

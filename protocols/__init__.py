@@ -1,0 +1,1 @@
+"""The protocol language: steps, units, checks, and the library of ready protocols."""

@@ -1,0 +1,1 @@
+"""The running station: configuration, channels, sequencer, safety, store, service and command line."""
