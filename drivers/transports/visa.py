@@ -7,7 +7,7 @@ import functools
 import select
 import socket
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 import pyvisa
 from pyvisa.resources import MessageBasedResource
@@ -162,7 +162,7 @@ def _timeout(resource: MessageBasedResource, timeout_s: float | None) -> Iterato
 
 def _session(resource: MessageBasedResource) -> tuple[socket.socket, bytearray] | None:
     """PyVISA-py's own socket and its unread bytes; None on other links and with a vendor's VISA."""
-    session = getattr(resource.visalib, "sessions", {}).get(resource.session)
+    session: Any = getattr(resource.visalib, "sessions", {}).get(resource.session)
     link = getattr(session, "interface", None)
     return (link, session._pending_buffer) if isinstance(link, socket.socket) else None
 
