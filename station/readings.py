@@ -1,0 +1,209 @@
+"""What flows through the station, from a channel to the store, the service and its clients.
+
+Current and capacity are positive on charge. SI units, with capacity in Ah, energy in Wh, temperature in °C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One recorded sample of a run. `sequence` rises by one from 1 without gaps within a run."""
+
+    sequence: int
+    time: float  # seconds since the Unix epoch
+    test_time_s: float  # since the run began
+    step: int  # how many steps have been entered so far, from 1
+    step_name: str  # where in the protocol: "4.1 discharge"
+    cycle: int  # from 1; a new cycle begins where the first half-cycle's direction comes again
+    step_time_s: float
+    voltage_V: float
+    current_A: float
+    step_capacity_Ah: float  # signed charge since the step began
+    step_energy_Wh: float
+    net_capacity_Ah: float  # signed charge since the run began
+    resistance_ohm: float | None = None  # the pressure sensor's, as the meter gave it
+    pressure_Pa: float | None = None
+    pressure_U_Pa: float | None = None  # expanded uncertainty, k = 2
+    calibration: str | None = None  # id and version of the calibration that gave the pressure
+    temperature_degC: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepSummary:
+    """One executed step, written when it ends."""
+
+    step: int
+    step_name: str
+    kind: str  # rest, charge, discharge, hold, impedance
+    cycle: int
+    start_time: float
+    end_time: float
+    capacity_Ah: float  # signed
+    energy_Wh: float  # signed
+    end_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """One impedance sweep; tuples of equal length, in the order measured."""
+
+    number: int  # from 1 within the run
+    time: float
+    test_time_s: float
+    step: int
+    cycle: int
+    bias_V: float | None
+    amplitude_rms_V: float
+    frequency_Hz: tuple[float, ...]
+    real_ohm: tuple[float, ...]
+    imaginary_ohm: tuple[float, ...]
+
+
+class Level(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened or was asked for; commands name who asked (the audit log)."""
+
+    time: float
+    level: Level
+    text: str
+    channel: str | None = None
+    run_id: str | None = None
+    who: str = "station"
+
+
+class ChannelState(StrEnum):
+    IDLE = "idle"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"
+    TRIPPED = "tripped"  # open circuit, latched, needs a person
+    OFFLINE = "offline"  # an instrument of this channel does not answer
+
+
+class RunState(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    TRIPPED = "tripped"
+
+
+class View(BaseModel):
+    """What the service sends to its clients."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class ChannelView(View):
+    """A channel as it is now; None where nothing is known."""
+
+    name: str
+    state: ChannelState
+    reason: str = ""  # why it is tripped, offline or stopped
+    cell: str | None = None
+    protocol: str | None = None
+    run_id: str | None = None
+    step_name: str | None = None
+    cycle: int | None = None
+    cycles_planned: int | None = None
+    time: float | None = None  # of the last sample
+    test_time_s: float | None = None
+    step_time_s: float | None = None
+    voltage_V: float | None = None
+    current_A: float | None = None
+    step_capacity_Ah: float | None = None
+    specific_capacity_mAh_g: float | None = None
+    resistance_ohm: float | None = None
+    pressure_Pa: float | None = None
+    pressure_U_Pa: float | None = None
+    temperature_degC: float | None = None
+    instruments: tuple[str, ...] = ()
+
+
+class StationView(View):
+    name: str
+    version: str
+    simulated: bool
+    speed: float
+    time: float
+    store: str  # "ok", or what is wrong with the database
+    channels: tuple[ChannelView, ...]
+
+
+class RunView(View):
+    run_id: str
+    channel: str
+    cell: str
+    protocol: str
+    state: RunState
+    reason: str = ""
+    started: float
+    ended: float | None = None
+    simulated: bool = False
+    active_mass_g: float | None = None
+    electrode_area_cm2: float | None = None
+    readings: int = 0
+    cycles: int = 0
+
+
+class CycleView(View):
+    """Capacities as magnitudes; the efficiency is the second half-cycle's over the first's."""
+
+    cycle: int
+    charge_capacity_Ah: float
+    discharge_capacity_Ah: float
+    coulombic_efficiency: float | None  # 0.998, not 99.8; None while the cycle goes on
+    pressure_min_Pa: float | None = None
+    pressure_max_Pa: float | None = None
+
+
+class SpectrumView(View):
+    number: int
+    time: float
+    test_time_s: float
+    cycle: int
+    frequency_Hz: tuple[float, ...]
+    real_ohm: tuple[float, ...]
+    imaginary_ohm: tuple[float, ...]
+
+
+class EventView(View):
+    number: int
+    time: float
+    level: Level
+    text: str
+    channel: str | None = None
+    run_id: str | None = None
+    who: str = "station"
+
+
+class ProtocolView(View):
+    name: str  # what to start it by
+    title: str
+    source: str = ""
+    summary: tuple[str, ...] = ()  # the steps in words, a line each
+
+
+class CellView(View):
+    name: str
+    chemistry: str = ""
+    description: str = ""
+
+
+class SeriesView(View):
+    """Columns of equal length, ordered by time; None where a quantity was not measured."""
+
+    run_id: str
+    columns: dict[str, tuple[float | None, ...]]
