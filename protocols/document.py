@@ -1,0 +1,157 @@
+"""A YAML file with positions: every message about it names file, line and column."""
+
+from __future__ import annotations
+
+import difflib
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+M = TypeVar("M", bound=BaseModel)
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+class DocumentError(Exception):
+    """A file that cannot be used, with every problem found in it."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class Document:
+    """A parsed YAML file that knows where each of its parts stands."""
+
+    def __init__(self, text: str, file: str) -> None:
+        self.file = file
+        self.text = text
+        try:
+            self._tree = YAML(typ="rt").load(io.StringIO(text))
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            said = " ".join(str(error.problem or error.context or "this is not YAML").split())
+            raise DocumentError([Problem(file, line, column, said)]) from None
+        except (YAMLError, ValueError) as error:
+            raise DocumentError([Problem(file, 1, 1, str(error).splitlines()[0])]) from None
+        self.data = _plain(self._tree)
+
+    @classmethod
+    def read(cls, path: Path) -> Document:
+        try:
+            return cls(path.read_text(encoding="utf-8"), str(path))
+        except OSError as error:
+            raise DocumentError([Problem(str(path), 1, 1, f"cannot be read: {error.strerror}")]) from None
+        except UnicodeDecodeError as error:
+            raise DocumentError([Problem(str(path), 1, 1, f"is not UTF-8 text (byte {error.start})")]) from None
+
+    def problem(self, place: Place, message: str) -> Problem:
+        """A problem at `place`, or at the innermost part of it that stands in the file."""
+        line, column = self._position(place)
+        return Problem(self.file, line, column, message)
+
+    def as_model(self, model: type[M], data: Any = None) -> M:
+        """The document (or `data`, a changed copy of it) as `model`; raises `DocumentError` with all problems."""
+        content = self.data if data is None else data
+        if not isinstance(content, dict):
+            raise DocumentError([Problem(self.file, 1, 1, "is empty or not a mapping of keys to values")])
+        try:
+            return model.model_validate(content)
+        except ValidationError as error:
+            problems = [self.problem(_place(e), _words(e, model)) for e in error.errors(include_url=False)]
+            raise DocumentError(sorted(set(problems), key=lambda p: (p.line, p.column))) from None
+
+    def _position(self, place: Place) -> tuple[int, int]:
+        node: Any = self._tree
+        position = (0, 0)
+        for key in place:
+            try:
+                marks: Any = node
+                position = marks.lc.key(key) if isinstance(node, Mapping) else marks.lc.item(key)
+                node = node[key]
+            except (AttributeError, KeyError, IndexError, TypeError):
+                break
+        return position[0] + 1, position[1] + 1
+
+
+def _plain(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    if isinstance(node, bool) or node is None:
+        return node
+    for kind in (int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return str(node)
+
+
+def _place(error: ErrorDetails) -> Place:
+    return tuple(error["loc"])
+
+
+def _words(error: ErrorDetails, model: type[BaseModel]) -> str:
+    key = str(error["loc"][-1]) if error["loc"] else ""
+    match error["type"]:
+        case "extra_forbidden":
+            known = _keys_beside(model, error["loc"])
+            close = difflib.get_close_matches(key, known, n=1)
+            meant = f"; did you mean '{close[0]}'?" if close else f"; known here: {', '.join(known)}" if known else ""
+            return f"'{key}' is not known here{meant}"
+        case "missing":
+            return f"'{key}' is missing"
+        case "value_error":
+            return error["msg"].removeprefix("Value error, ")
+        case _:
+            return f"'{key}': {error['msg'][:1].lower()}{error['msg'][1:]}, not {error['input']!r}"
+
+
+def _keys_beside(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
+    """The keys that `model` knows where the unknown one stands, in the order in which they are declared."""
+    schema = model.model_json_schema(by_alias=True)
+    node: Any = schema
+    for key in loc[:-1]:
+        node = _descend(schema, node, key)
+        if node is None:
+            return []
+    return list(_resolve(schema, node).get("properties", {}))
+
+
+def _descend(schema: Any, node: Any, key: str | int) -> Any:
+    resolved = _resolve(schema, node)
+    if isinstance(key, int):
+        return resolved.get("items")
+    found = resolved.get("properties", {}).get(key)
+    return found if found is not None else resolved.get("additionalProperties")
+
+
+def _resolve(schema: Any, node: Any) -> dict[str, Any]:
+    for option in (node, *node.get("anyOf", ())):
+        if "$ref" in option:
+            name = re.sub(r".*/", "", option["$ref"])
+            return dict(schema["$defs"][name])
+        if option.get("type") in ("object", "array") and ("properties" in option or "items" in option):
+            return dict(option)
+    return dict(node)

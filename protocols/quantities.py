@@ -1,0 +1,138 @@
+"""What people type with a unit, read by pint into SI numbers: '0.5 mA/cm^2', '546 kPa', 'C/5'."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+import pint
+from pydantic import BeforeValidator, InstanceOf, WithJsonSchema
+
+_NUMBER_AND_UNIT = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
+_C_RATE = re.compile(r"^\s*(\d+\.?\d*|\.\d+)?\s*C\s*(?:/\s*(\d+\.?\d*))?\s*$")
+
+
+class QuantityError(ValueError):
+    """A text that is no quantity of the wanted kind; says what would be."""
+
+
+@functools.cache
+def _units() -> pint.UnitRegistry[Any]:
+    return pint.UnitRegistry(cache_folder=":auto:")
+
+
+def number(text: object, unit: str, kind: str) -> float:
+    """The value of `text` in `unit`. `kind` names the quantity in messages ('a voltage')."""
+    if isinstance(text, bool) or not isinstance(text, str | int | float):
+        raise QuantityError(f"{text!r} is not {kind}; write it like '1 {unit}'")
+    if isinstance(text, int | float):
+        raise QuantityError(f"{text} has no unit; write it like '{text} {unit}'")
+    match = _NUMBER_AND_UNIT.match(text)
+    if match is None:
+        raise QuantityError(f"'{text}' is not {kind}; write it like '1 {unit}'")
+    if not match[2]:
+        raise QuantityError(f"'{text}' has no unit; write it like '{text} {unit}'")
+    units = _units()
+    try:
+        return float(units.Quantity(float(match[1]), match[2]).to(unit).magnitude)
+    except pint.DimensionalityError:
+        raise QuantityError(f"'{text}' is not {kind}; a unit like {unit} is wanted") from None
+    except (pint.UndefinedUnitError, pint.errors.DefinitionSyntaxError, pint.OffsetUnitCalculusError):
+        raise QuantityError(f"'{match[2]}' in '{text}' is not a unit; one like {unit} is wanted") from None
+    except (ValueError, TypeError, AttributeError, AssertionError, SyntaxError):  # pint's parser on odd text
+        raise QuantityError(f"'{text}' cannot be read; write it like '1 {unit}'") from None
+
+
+def _quantity(unit: str, kind: str) -> Any:
+    return (
+        BeforeValidator(lambda value: number(value, unit, kind)),
+        WithJsonSchema({"type": "string", "description": f"{kind}, such as '1 {unit}'"}),
+    )
+
+
+Volts = Annotated[float, *_quantity("V", "a voltage")]
+Amperes = Annotated[float, *_quantity("A", "a current")]
+Seconds = Annotated[float, *_quantity("s", "a time")]
+Pascals = Annotated[float, *_quantity("Pa", "a pressure")]
+Hertz = Annotated[float, *_quantity("Hz", "a frequency")]
+Celsius = Annotated[float, *_quantity("degC", "a temperature")]
+Grams = Annotated[float, *_quantity("g", "a mass")]
+SquareCentimetres = Annotated[float, *_quantity("cm^2", "an area")]
+SquareMillimetres = Annotated[float, *_quantity("mm^2", "an area")]
+AmpereHours = Annotated[float, *_quantity("Ah", "a capacity")]
+AmpereHoursPerGram = Annotated[float, *_quantity("Ah/g", "a specific capacity")]
+Newtons = Annotated[float, *_quantity("N", "a force")]
+
+
+class Basis(StrEnum):
+    """What a rate or an amount of charge refers to."""
+
+    ABSOLUTE = "absolute"
+    AREA = "electrode area"
+    MASS = "active mass"
+    CAPACITY = "capacity"
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A current by its basis: A, A/cm², A/g, or the multiple of 1C (per hour)."""
+
+    value: float
+    basis: Basis
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """An amount of charge by its basis: Ah, Ah/cm² or Ah/g."""
+
+    value: float
+    basis: Basis
+    text: str
+
+
+def rate(value: object) -> Rate:
+    """Read '1 mA', '0.5 mA/cm^2', '175 mA/g', '0.2 C' or 'C/5'."""
+    if isinstance(value, Rate):
+        return value
+    text = value if isinstance(value, str) else str(value)
+    if (match := _C_RATE.match(text)) and (match[1] or match[2]):
+        return Rate(float(match[1] or 1) / float(match[2] or 1), Basis.CAPACITY, text.strip())
+    if text.strip() == "C":
+        return Rate(1.0, Basis.CAPACITY, "1 C")
+    wanted = "a current, such as '1 mA', '0.5 mA/cm^2', '175 mA/g' or '0.2 C'"
+    return Rate(*_by_basis(value, text, (("A", Basis.ABSOLUTE), ("A/cm^2", Basis.AREA), ("A/g", Basis.MASS)), wanted))
+
+
+def charge(value: object) -> Charge:
+    """Read '3 mAh', '2 mAh/cm^2' or '1000 mAh/g'."""
+    if isinstance(value, Charge):
+        return value
+    wanted = "a capacity, such as '3 mAh', '2 mAh/cm^2' or '1000 mAh/g'"
+    units = (("Ah", Basis.ABSOLUTE), ("Ah/cm^2", Basis.AREA), ("Ah/g", Basis.MASS))
+    return Charge(*_by_basis(value, str(value), units, wanted))
+
+
+def _by_basis(value: object, text: str, units: tuple[tuple[str, Basis], ...], wanted: str) -> tuple[float, Basis, str]:
+    for unit, basis in units:
+        try:
+            return number(value, unit, wanted), basis, text.strip()
+        except QuantityError as error:
+            if "is not a unit" in str(error) or "no unit" in str(error):
+                raise QuantityError(f"'{text}' is not {wanted}") from None
+    raise QuantityError(f"'{text}' is not {wanted}")
+
+
+RateField = Annotated[
+    InstanceOf[Rate],
+    BeforeValidator(rate),
+    WithJsonSchema({"type": "string", "description": "a current: '1 mA', '0.5 mA/cm^2', '175 mA/g', '0.2 C' or 'C/5'"}),
+]
+ChargeField = Annotated[
+    InstanceOf[Charge],
+    BeforeValidator(charge),
+    WithJsonSchema({"type": "string", "description": "a capacity: '3 mAh', '2 mAh/cm^2' or '1000 mAh/g'"}),
+]
