@@ -1,0 +1,457 @@
+"""The sequencer: what follows from one sample. Pure: no I/O, no clock, no sleep.
+
+Given the program, the state, and something that happened (a sample, a finished sweep, a person's command),
+each function returns an `Outcome`: the new state, the commands to carry out, and what to store. The same
+code runs the bench, a forecast in virtual time, every property test, and the resume after a crash.
+
+Charge is integrated by the trapezoid rule over all samples of a step, from its first sample on. Samples are
+recorded by time and by change of voltage or pressure, and whenever the recorded ones alone would miss more
+than `CHARGE_TOLERANCE` of the step's charge; so a trapezoid over the stored rows gives the stored charge.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TypeAlias
+
+from pydantic import TypeAdapter
+
+from protocols.program import Condition, Kind, Program, Quantity, Repeat, Step, SweepPlan
+from station.readings import Reading, Spectrum, StepSummary
+
+CHARGE_TOLERANCE = 2e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a channel knows at one moment; `time` in s since the Unix epoch."""
+
+    time: float
+    voltage_V: float
+    current_A: float
+    resistance_ohm: float | None = None
+    pressure_Pa: float | None = None
+    pressure_U_Pa: float | None = None
+    calibration: str | None = None
+    temperature_degC: float | None = None
+
+
+# --- commands
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCircuit:
+    """Open the circuit."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldCurrent:
+    current_A: float
+
+
+@dataclass(frozen=True, slots=True)
+class HoldVoltage:
+    voltage_V: float
+    current_max_A: float | None  # None: the channel's own limit
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureImpedance:
+    plan: SweepPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The program is done; the circuit is open already."""
+
+
+Command: TypeAlias = OpenCircuit | HoldCurrent | HoldVoltage | MeasureImpedance | Finish
+
+
+# --- state
+
+
+class Phase(StrEnum):
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The last recorded sample, as far as the next decision to record needs it."""
+
+    time: float
+    voltage_V: float
+    current_A: float
+    pressure_Pa: float | None
+    step_capacity_Ah: float
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where a run stands. Written with every commit, so that a run goes on where it was."""
+
+    phase: Phase
+    operation: int  # index of the present step among the program's operations
+    passes: tuple[int, ...]  # finished passes of each loop, in the order of `Program.loops`
+    start_time: float
+    step_start_time: float  # moved on by pauses
+    step: int = 0
+    cycle: int = 1
+    first_direction: int = 0  # +1 or -1 once the run has driven the cell
+    direction: int = 0
+    holding: bool = False
+    step_capacity_Ah: float = 0.0
+    step_energy_Wh: float = 0.0
+    net_capacity_Ah: float = 0.0
+    previous: Sample | None = None  # last sample with which the integral goes on
+    recorded: Mark | None = None
+    pending: Reading | None = None  # last sample, where it was not recorded
+    missed_Ah: float = 0.0  # what a trapezoid over the recorded samples lacks so far
+    sequence: int = 0
+    spectra: int = 0
+    paused_at: float | None = None
+
+
+_STATE = TypeAdapter(State)
+
+
+def dump(state: State) -> str:
+    return _STATE.dump_json(state).decode()
+
+
+def load(text: str) -> State:
+    return _STATE.validate_json(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    state: State
+    commands: tuple[Command, ...] = ()
+    readings: tuple[Reading, ...] = ()
+    steps: tuple[StepSummary, ...] = ()
+    spectra: tuple[Spectrum, ...] = ()
+
+
+# --- what happens
+
+
+def begin(program: Program, time: float) -> Outcome:
+    """Start the program's first step."""
+    state = State(Phase.RUNNING, -1, (0,) * len(program.loops), start_time=time, step_start_time=time)
+    return _enter_next(program, state, time)
+
+
+def advance(program: Program, state: State, sample: Sample) -> Outcome:
+    """What follows from one sample."""
+    if state.phase is Phase.PAUSED:
+        return _while_paused(program, state, sample)
+    if state.phase is not Phase.RUNNING:
+        return Outcome(state)
+    step = current_step(program, state)
+    state = _integrated(state, sample)
+    reason = _end(step, state, sample)
+    state, readings = _recorded(program, state, step, sample, last=reason is not None)
+    if reason is not None:
+        after = _leave(program, state, sample.time, reason)
+        return replace(after, readings=readings)
+    if step.kind in (Kind.CHARGE, Kind.DISCHARGE) and step.voltage_V is not None and not state.holding:
+        beyond = sample.voltage_V >= step.voltage_V if step.kind is Kind.CHARGE else sample.voltage_V <= step.voltage_V
+        if beyond:
+            state = replace(state, holding=True)
+            return Outcome(state, (drive(step, state),), readings)
+    return Outcome(state, (), readings)
+
+
+def swept(program: Program, state: State, spectrum: Spectrum, time: float) -> Outcome:
+    """The sweep of the present step is done."""
+    step = current_step(program, state)
+    if state.phase is not Phase.RUNNING or step.sweep is None:
+        return Outcome(state)
+    number = state.spectra + 1
+    numbered = replace(spectrum, number=number, step=state.step, cycle=state.cycle)
+    after = _leave(program, replace(state, spectra=number), time, f"{len(spectrum.frequency_Hz)} points measured")
+    return replace(after, spectra=(numbered,))
+
+
+def pause(program: Program, state: State, time: float) -> Outcome:
+    if state.phase is not Phase.RUNNING:
+        return Outcome(state)
+    return Outcome(replace(state, phase=Phase.PAUSED, paused_at=time, previous=None, pending=None), (OpenCircuit(),))
+
+
+def resume(program: Program, state: State, time: float) -> Outcome:
+    """Go on after a pause, in the same step; the step's clock stood meanwhile."""
+    if state.phase is not Phase.PAUSED or state.paused_at is None:
+        return Outcome(state)
+    moved = state.step_start_time + (time - state.paused_at)
+    state = replace(state, phase=Phase.RUNNING, paused_at=None, step_start_time=moved, recorded=None)
+    return Outcome(state, (drive(current_step(program, state), state),))
+
+
+def skip(program: Program, state: State, time: float, reason: str = "skipped") -> Outcome:
+    """End the present step and go on with the next."""
+    if state.phase not in (Phase.RUNNING, Phase.PAUSED):
+        return Outcome(state)
+    return _leave(program, replace(state, phase=Phase.RUNNING, paused_at=None), time, reason)
+
+
+def stop(program: Program, state: State, time: float, reason: str) -> Outcome:
+    """End the run, with the circuit open."""
+    if state.phase not in (Phase.RUNNING, Phase.PAUSED):
+        return Outcome(state)
+    state, readings = _flushed(state)
+    summary = _summary(program, state, time, reason)
+    return Outcome(replace(state, phase=Phase.STOPPED), (OpenCircuit(),), readings, (summary,))
+
+
+def restore(program: Program, state: State, sample: Sample, output_is_on: bool) -> Outcome:
+    """Go on after the station died and came back; `sample` was taken before anything was changed.
+
+    Where the source stayed on, its current flowed all the while: the integral bridges the gap. Where it was
+    found off, no charge is counted for the gap and the step's clock stood.
+    """
+    if state.phase is Phase.PAUSED:
+        return Outcome(state, (OpenCircuit(),))
+    if state.phase is not Phase.RUNNING:
+        return Outcome(state)
+    step = current_step(program, state)
+    if output_is_on and state.previous is not None and step.kind is not Kind.IMPEDANCE:
+        outcome = advance(program, state, sample)
+        return outcome if outcome.commands else replace(outcome, commands=(drive(step, outcome.state),))
+    if step.kind is not Kind.REST:  # a rest goes on by itself, whoever watches
+        last = state.previous.time if state.previous is not None else state.step_start_time
+        state = replace(state, step_start_time=state.step_start_time + max(0.0, sample.time - last))
+    state, readings = _flushed(replace(state, previous=None))
+    state = replace(state, recorded=None)
+    return Outcome(state, (drive(step, state),), readings)
+
+
+# --- what the channel asks
+
+
+def current_step(program: Program, state: State) -> Step:
+    operation = program.operations[state.operation]
+    assert isinstance(operation, Step)
+    return operation
+
+
+def drive(step: Step, state: State) -> Command:
+    """The command that carries out a step."""
+    match step.kind:
+        case Kind.REST:
+            return OpenCircuit()
+        case Kind.IMPEDANCE:
+            assert step.sweep is not None
+            return MeasureImpedance(step.sweep)
+        case Kind.HOLD:
+            assert step.voltage_V is not None
+            return HoldVoltage(step.voltage_V, step.current_A)
+        case _:
+            assert step.current_A is not None
+            if state.holding and step.voltage_V is not None:
+                return HoldVoltage(step.voltage_V, abs(step.current_A))
+            return HoldCurrent(step.current_A)
+
+
+def next_due(program: Program, state: State) -> float:
+    """When the next sample is wanted at the latest, for a time to end a step or a reading to be recorded."""
+    if state.phase is not Phase.RUNNING:
+        return math.inf
+    ends = [
+        state.step_start_time + end.value for end in current_step(program, state).ends if end.quantity is Quantity.TIME
+    ]
+    record = state.recorded.time + program.record.every_s if state.recorded else -math.inf
+    return min(record, *ends) if ends else record
+
+
+# --- inside a step
+
+
+def _integrated(state: State, sample: Sample) -> State:
+    previous = state.previous
+    if previous is None or sample.time <= previous.time:
+        return replace(state, previous=sample)
+    hours = (sample.time - previous.time) / 3600.0
+    charge_Ah = 0.5 * (previous.current_A + sample.current_A) * hours
+    power_W = 0.5 * (previous.current_A * previous.voltage_V + sample.current_A * sample.voltage_V)
+    return replace(
+        state,
+        previous=sample,
+        step_capacity_Ah=state.step_capacity_Ah + charge_Ah,
+        step_energy_Wh=state.step_energy_Wh + power_W * hours,
+        net_capacity_Ah=state.net_capacity_Ah + charge_Ah,
+    )
+
+
+def _end(step: Step, state: State, sample: Sample) -> str | None:
+    for condition in step.ends:
+        if _met(condition, step, state, sample):
+            return str(condition)
+    return None
+
+
+def _met(condition: Condition, step: Step, state: State, sample: Sample) -> bool:
+    match condition.quantity:
+        case Quantity.VOLTAGE:
+            return condition.met_by(sample.voltage_V)
+        case Quantity.CURRENT:
+            holds_voltage = step.kind is Kind.HOLD or state.holding
+            return holds_voltage and condition.met_by(abs(sample.current_A))
+        case Quantity.TIME:
+            # A microsecond's grace: the sample was asked for at this very moment.
+            return condition.met_by(sample.time - state.step_start_time + 1e-6)
+        case Quantity.CAPACITY:
+            return condition.met_by(abs(state.step_capacity_Ah))
+        case Quantity.PRESSURE:
+            return condition.met_by(sample.pressure_Pa)
+
+
+def _recorded(
+    program: Program, state: State, step: Step, sample: Sample, *, last: bool
+) -> tuple[State, tuple[Reading, ...]]:
+    """Record what the rules ask for: the last unrecorded sample, this one, both or none."""
+    rows: tuple[Reading, ...] = ()
+    missed = state.missed_Ah + _missed(state.recorded, sample, state.step_capacity_Ah)
+    if state.pending is not None and abs(missed) > CHARGE_TOLERANCE * abs(state.step_capacity_Ah):
+        state, rows = _flushed(state)
+    reading = _reading(state, step, sample)
+    if last or _due(program, state, sample):
+        state, more = _put(state, reading)
+        return state, rows + more
+    return replace(state, pending=reading), rows
+
+
+def _due(program: Program, state: State, sample: Sample) -> bool:
+    mark, rule = state.recorded, program.record
+    if mark is None or sample.time - mark.time >= rule.every_s - 1e-6:
+        return True
+    if rule.voltage_V is not None and abs(sample.voltage_V - mark.voltage_V) >= rule.voltage_V:
+        return True
+    if rule.pressure_Pa is None or sample.pressure_Pa is None:
+        return False
+    return mark.pressure_Pa is None or abs(sample.pressure_Pa - mark.pressure_Pa) >= rule.pressure_Pa
+
+
+def _missed(mark: Mark | None, sample: Sample, step_capacity_Ah: float) -> float:
+    """What a straight line from the last recorded sample to this one lacks of the charge between them."""
+    if mark is None:
+        return 0.0
+    line_Ah = 0.5 * (mark.current_A + sample.current_A) * (sample.time - mark.time) / 3600.0
+    return step_capacity_Ah - mark.step_capacity_Ah - line_Ah
+
+
+def _put(state: State, reading: Reading) -> tuple[State, tuple[Reading, ...]]:
+    row = replace(reading, sequence=state.sequence + 1)
+    mark = Mark(row.time, row.voltage_V, row.current_A, row.pressure_Pa, row.step_capacity_Ah)
+    at = Sample(row.time, row.voltage_V, row.current_A)
+    missed = state.missed_Ah + _missed(state.recorded, at, row.step_capacity_Ah)
+    return replace(state, sequence=row.sequence, recorded=mark, pending=None, missed_Ah=missed), (row,)
+
+
+def _flushed(state: State) -> tuple[State, tuple[Reading, ...]]:
+    return _put(state, state.pending) if state.pending is not None else (state, ())
+
+
+def _reading(state: State, step: Step, sample: Sample) -> Reading:
+    return Reading(
+        sequence=0,
+        time=sample.time,
+        test_time_s=sample.time - state.start_time,
+        step=state.step,
+        step_name=step.name,
+        cycle=state.cycle,
+        step_time_s=(state.paused_at if state.paused_at is not None else sample.time) - state.step_start_time,
+        voltage_V=sample.voltage_V,
+        current_A=sample.current_A,
+        step_capacity_Ah=state.step_capacity_Ah,
+        step_energy_Wh=state.step_energy_Wh,
+        net_capacity_Ah=state.net_capacity_Ah,
+        resistance_ohm=sample.resistance_ohm,
+        pressure_Pa=sample.pressure_Pa,
+        pressure_U_Pa=sample.pressure_U_Pa,
+        calibration=sample.calibration,
+        temperature_degC=sample.temperature_degC,
+    )
+
+
+def _while_paused(program: Program, state: State, sample: Sample) -> Outcome:
+    """Open circuit: recorded, but nothing is integrated and nothing ends."""
+    reading = _reading(state, current_step(program, state), sample)
+    if not _due(program, state, sample):
+        return Outcome(state)
+    state, rows = _put(replace(state, pending=None), reading)
+    return Outcome(state, (), rows)
+
+
+# --- from step to step
+
+
+def _leave(program: Program, state: State, time: float, reason: str) -> Outcome:
+    state, rows = _flushed(state)
+    after = _enter_next(program, state, time)
+    return replace(after, readings=rows, steps=(_summary(program, state, time, reason),))
+
+
+def _summary(program: Program, state: State, time: float, reason: str) -> StepSummary:
+    step = current_step(program, state)
+    return StepSummary(
+        step=state.step,
+        step_name=step.name,
+        kind=step.kind,
+        cycle=state.cycle,
+        start_time=state.step_start_time,
+        end_time=time,
+        capacity_Ah=state.step_capacity_Ah,
+        energy_Wh=state.step_energy_Wh,
+        end_reason=reason,
+    )
+
+
+def _enter_next(program: Program, state: State, time: float) -> Outcome:
+    index, passes = state.operation + 1, list(state.passes)
+    while index < len(program.operations):
+        operation = program.operations[index]
+        if isinstance(operation, Repeat):
+            index = _jump(program, operation, index, passes)
+        elif state.cycle % operation.every:
+            index += 1
+        else:
+            return _enter(program, replace(state, operation=index, passes=tuple(passes)), operation, time)
+    return Outcome(replace(state, phase=Phase.FINISHED, passes=tuple(passes)), (OpenCircuit(), Finish()))
+
+
+def _jump(program: Program, repeat: Repeat, index: int, passes: list[int]) -> int:
+    loop = program.loops.index(index)
+    passes[loop] += 1
+    if passes[loop] >= repeat.count:
+        passes[loop] = 0  # for the next pass of a loop around this one
+        return index + 1
+    return repeat.start
+
+
+def _enter(program: Program, state: State, step: Step, time: float) -> Outcome:
+    direction = {Kind.CHARGE: 1, Kind.DISCHARGE: -1}.get(step.kind, 0)
+    cycle, first = state.cycle, state.first_direction or direction
+    if direction and direction == first and state.direction == -first:
+        cycle += 1
+    state = replace(
+        state,
+        step=state.step + 1,
+        step_start_time=time,
+        cycle=cycle,
+        first_direction=first,
+        direction=direction or state.direction,
+        holding=False,
+        step_capacity_Ah=0.0,
+        step_energy_Wh=0.0,
+        previous=None,
+        recorded=None,
+        pending=None,
+        missed_Ah=0.0,
+    )
+    return Outcome(state, (drive(step, state),))
