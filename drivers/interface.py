@@ -6,7 +6,7 @@ Current is positive on charge. SI units; a name carries its unit where it is not
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, Self, TypeAlias, runtime_checkable
 
@@ -293,7 +293,7 @@ class ImpedanceSource(Instrument, Protocol):
         """Raise `OutOfRange` where the instrument cannot do this sweep. Sends nothing."""
         ...
 
-    def sweep(self, sweep: Sweep) -> Iterator[ImpedancePoint]:
+    def sweep(self, sweep: Sweep) -> Generator[ImpedancePoint, None, None]:
         """Measure point by point. However the iteration ends, the cell is left at open circuit."""
         ...
 

@@ -38,7 +38,7 @@ class Protocol:
             raise DocumentError(compiler.problems)
         voltage, pressure = self.content.record.changes()
         rule = RecordRule(self.content.record.every, voltage, pressure)
-        return Program(self.title, tuple(compiler.operations), rule, self.content.limits.limits())
+        return Program(self.title, self.document.file, tuple(compiler.operations), rule, self.content.limits.limits())
 
     def summary(self) -> tuple[str, ...]:
         """The steps in words, a line each."""
@@ -197,10 +197,10 @@ class _Compiler:
         return SweepPlan(frequencies, written.amplitude, written.at)
 
     def _inside(self, place: Place, voltage_V: float) -> None:
-        if not self.limits.voltage_min_V <= voltage_V <= self.limits.voltage_max_V:
+        if not self.limits.voltage_min_V < voltage_V < self.limits.voltage_max_V:
             self._say(
                 place,
-                f"{voltage_V:g} V is outside the limits of {self.limits.voltage_min_V:g} V to "
+                f"{voltage_V:g} V is not inside the limits of {self.limits.voltage_min_V:g} V to "
                 f"{self.limits.voltage_max_V:g} V of the protocol and the cell",
             )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -108,6 +109,7 @@ class Program:
     """A compiled protocol: operations in order, with the loops' ends as jumps."""
 
     title: str
+    file: str  # that it was compiled from, for messages
     operations: tuple[Operation, ...]
     record: RecordRule
     limits: Limits
@@ -119,3 +121,18 @@ class Program:
 
     def steps(self) -> tuple[Step, ...]:
         return tuple(operation for operation in self.operations if isinstance(operation, Step))
+
+    @property
+    def cycles_planned(self) -> int:
+        """How many pairs of charge and discharge the program holds, loops counted in full."""
+        half_cycles = 0
+        for index, operation in enumerate(self.operations):
+            if isinstance(operation, Step) and operation.kind in (Kind.CHARGE, Kind.DISCHARGE):
+                loops_around = (repeat for i in self.loops if (repeat := self._repeat(i)).start <= index < i)
+                half_cycles += math.prod(repeat.count for repeat in loops_around)
+        return (half_cycles + 1) // 2
+
+    def _repeat(self, index: int) -> Repeat:
+        repeat = self.operations[index]
+        assert isinstance(repeat, Repeat)
+        return repeat

@@ -1,0 +1,70 @@
+"""A program in the terms of a cycler that runs it alone; what it cannot say is named before anything starts.
+
+Operation n of the program is step n + 1 of the cycler's, loops included, so records find their step again.
+"""
+
+from __future__ import annotations
+
+from drivers.interface import CyclerProgram, CyclerStep, Protection, StepKind
+from protocols.document import DocumentError, Problem
+from protocols.limits import Limits
+from protocols.program import Condition, Kind, Operation, Program, Quantity, Repeat, Step
+
+CAPACITY_MARGIN = 1.5
+"""The cycler's own limit of charge per step, as a multiple of the cell's capacity."""
+
+
+def for_cycler(program: Program, limits: Limits, capacity_Ah: float) -> CyclerProgram:
+    """Raises `DocumentError` that names each step which a cycler's step file cannot say."""
+    problems = [
+        Problem(program.file, step.line, 1, f"step '{step.name}': {said}")
+        for step in program.steps()
+        if (said := _unsayable(step))
+    ]
+    if problems:
+        raise DocumentError(problems)
+    return CyclerProgram(
+        name=program.title,
+        steps=tuple(_step(operation) for operation in program.operations),
+        protection=Protection(limits.voltage_min_V, limits.voltage_max_V, limits.current_max_A),
+        capacity_max_Ah=CAPACITY_MARGIN * capacity_Ah,
+        record_time_s=program.record.every_s,
+        record_voltage_V=program.record.voltage_V,
+    )
+
+
+def _unsayable(step: Step) -> str | None:
+    if step.kind is Kind.IMPEDANCE:
+        return "this channel's cycler runs alone and measures no impedance"
+    for end in step.ends:
+        if end.quantity in (Quantity.CAPACITY, Quantity.PRESSURE):
+            return f"this channel's cycler runs alone and cannot end a step on {end.quantity}"
+        if end.quantity is Quantity.VOLTAGE and (
+            step.kind in (Kind.REST, Kind.HOLD) or end.rising is not (step.kind is Kind.CHARGE)
+        ):
+            return "this channel's cycler ends on a voltage only in the direction of a charge or discharge"
+    quantities = [end.quantity for end in step.ends]
+    if len(quantities) != len(set(quantities)):
+        return "this channel's cycler takes one end of each kind"
+    return None
+
+
+def _step(operation: Operation) -> CyclerStep:
+    if isinstance(operation, Repeat):
+        return CyclerStep(StepKind.LOOP, loop_to=operation.start + 1, loop_count=operation.count)
+    ends = {end.quantity: end for end in operation.ends}
+    kind = {Kind.REST: StepKind.REST, Kind.HOLD: StepKind.CV}.get(
+        operation.kind, StepKind.CC if operation.voltage_V is None else StepKind.CCCV
+    )
+    return CyclerStep(
+        kind,
+        current_A=operation.current_A,
+        voltage_V=operation.voltage_V,
+        end_time_s=_value(ends.get(Quantity.TIME)),
+        end_voltage_V=_value(ends.get(Quantity.VOLTAGE)),
+        end_current_A=_value(ends.get(Quantity.CURRENT)),
+    )
+
+
+def _value(condition: Condition | None) -> float | None:
+    return condition.value if condition is not None else None

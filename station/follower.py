@@ -1,0 +1,140 @@
+"""From a cycler's records to readings. Pure, as the sequencer: state and record in, state and rows out.
+
+The cycler integrates charge itself, within each step; here its steps are strung together to a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pydantic import TypeAdapter
+
+from drivers.interface import CyclerRecord
+from protocols.program import Kind, Program, Step
+from station.readings import Reading, StepSummary
+
+
+@dataclass(frozen=True, slots=True)
+class FollowState:
+    """How far the records of a test were taken up."""
+
+    test_id: int
+    start_time: float
+    last_record: int = 0  # the cycler's own number of the last record taken up
+    sequence: int = 0
+    step: int = 0
+    cycle: int = 1
+    first_direction: int = 0
+    direction: int = 0
+    net_before_step_Ah: float = 0.0
+    time_before_step_s: float = 0.0
+    last: Reading | None = None
+    last_key: tuple[int, int] | None = None  # the cycler's step and cycle of the last record
+
+
+_STATE = TypeAdapter(FollowState)
+
+
+def dump(state: FollowState) -> str:
+    return _STATE.dump_json(state).decode()
+
+
+def load(text: str) -> FollowState:
+    return _STATE.validate_json(text)
+
+
+def follow(
+    program: Program, state: FollowState, record: CyclerRecord
+) -> tuple[FollowState, Reading, StepSummary | None]:
+    """Take up the next record; a summary comes with the first record of another step.
+
+    Raises `ValueError` where the record belongs to no step of the program.
+    """
+    step = step_of(program, record)
+    summary = None
+    if _is_new_step(state, record):
+        summary = last_step(program, state, "ended by the cycler") if state.last is not None else None
+        state = _enter(state, step)
+    sign = _sign(step, record)
+    capacity_Ah, energy_Wh = sign * record.step_capacity_Ah, sign * record.step_energy_Wh
+    test_time_s = state.time_before_step_s + record.step_time_s
+    reading = Reading(
+        sequence=state.sequence + 1,
+        time=state.start_time + test_time_s,
+        test_time_s=test_time_s,
+        step=state.step,
+        step_name=step.name,
+        cycle=state.cycle,
+        step_time_s=record.step_time_s,
+        voltage_V=record.voltage_V,
+        current_A=record.current_A,
+        step_capacity_Ah=capacity_Ah,
+        step_energy_Wh=energy_Wh,
+        net_capacity_Ah=state.net_before_step_Ah + capacity_Ah,
+    )
+    state = replace(
+        state,
+        last_record=record.sequence,
+        sequence=reading.sequence,
+        last=reading,
+        last_key=(record.step, record.cycle),
+    )
+    return state, reading, summary
+
+
+def step_of(program: Program, record: CyclerRecord) -> Step:
+    """The program's step that a record belongs to."""
+    index = record.step - 1
+    operation = program.operations[index] if 0 <= index < len(program.operations) else None
+    if not isinstance(operation, Step):
+        raise ValueError(f"the cycler recorded step {record.step}, which the program does not have")
+    return operation
+
+
+def last_step(program: Program, state: FollowState, reason: str) -> StepSummary | None:
+    """The step that the last record belongs to, as ended."""
+    reading = state.last
+    if reading is None or state.last_key is None:
+        return None
+    operation = program.operations[state.last_key[0] - 1]
+    assert isinstance(operation, Step)
+    return StepSummary(
+        step=reading.step,
+        step_name=reading.step_name,
+        kind=operation.kind,
+        cycle=reading.cycle,
+        start_time=reading.time - reading.step_time_s,
+        end_time=reading.time,
+        capacity_Ah=reading.step_capacity_Ah,
+        energy_Wh=reading.step_energy_Wh,
+        end_reason=reason,
+    )
+
+
+def _is_new_step(state: FollowState, record: CyclerRecord) -> bool:
+    if state.last is None or state.last_key != (record.step, record.cycle):
+        return True
+    return record.step_time_s < state.last.step_time_s
+
+
+def _enter(state: FollowState, step: Step) -> FollowState:
+    direction = {Kind.CHARGE: 1, Kind.DISCHARGE: -1}.get(step.kind, 0)
+    first = state.first_direction or direction
+    again = direction != 0 and direction == first and state.direction == -first
+    return replace(
+        state,
+        step=state.step + 1,
+        cycle=state.cycle + again,
+        first_direction=first,
+        direction=direction or state.direction,
+        net_before_step_Ah=state.last.net_capacity_Ah if state.last else 0.0,
+        time_before_step_s=state.last.test_time_s if state.last else 0.0,
+    )
+
+
+def _sign(step: Step, record: CyclerRecord) -> float:
+    if step.kind is Kind.CHARGE:
+        return 1.0
+    if step.kind is Kind.DISCHARGE:
+        return -1.0
+    return 1.0 if record.current_A >= 0 else -1.0

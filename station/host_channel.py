@@ -1,0 +1,388 @@
+"""A channel whose source the station sequences itself, sample by sample."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from drivers import interface
+from drivers.interface import ImpedanceSource, InstrumentError, OutOfRange, Protection, Source, Sweep
+from protocols.document import DocumentError, Problem
+from protocols.limits import Limits
+from protocols.program import Kind, Program, Quantity, SweepPlan
+from protocols.program import Step as ProgramStep
+from station import sequencer
+from station.channel import MIN_PERIOD_S, Channel, ChannelError, Progress, Surroundings
+from station.readings import ChannelState, Level, RunState, Spectrum
+from station.run import Run
+from station.sensors import Sensor
+from station.sequencer import (
+    Command,
+    Finish,
+    HoldCurrent,
+    HoldVoltage,
+    MeasureImpedance,
+    OpenCircuit,
+    Outcome,
+    Phase,
+    Sample,
+    State,
+)
+from station.workers import Patience, Worker
+
+LONGEST_COMMIT_WAIT_S = 0.25
+
+
+class HostChannel(Channel):
+    """Polls a source, lets the sequencer decide, and carries out its commands."""
+
+    def __init__(
+        self,
+        name: str,
+        around: Surroundings,
+        limits: Limits,
+        sensor: Sensor | None,
+        source: Worker[Source],
+        impedance: Worker[ImpedanceSource] | None,
+    ) -> None:
+        super().__init__(name, around, limits, sensor)
+        self._source = source
+        self._impedance = impedance
+        self._program: Program | None = None
+        self._state: State | None = None
+        self._patience = Patience(around.lost_after_s)
+        self._sweeping: asyncio.Task[None] | None = None
+        self._must_restore = False
+        self._at_once = False
+
+    # --- before a run
+
+    def check(self, run: Run) -> None:
+        limits = self.limits_for(run)
+        if said := limits.contradiction():
+            raise ChannelError(f"channel {self.name}: {said}")
+        needed = ("voltage_min_V", "voltage_max_V", "current_max_A")
+        unbounded = [name for name in needed if not math.isfinite(getattr(limits.limits, name))]
+        if unbounded:
+            raise ChannelError(
+                f"channel {self.name}: a source needs limits of voltage and current to be set in the instrument; "
+                f"give them in station.toml, in the cell or in the protocol (missing: {', '.join(unbounded)})"
+            )
+        if limits.limits.watches_pressure() and self.sensor is None:
+            raise ChannelError(f"channel {self.name} has no pressure sensor, and a limit of pressure is set")
+        problems = [p for step in run.program.steps() if (p := self._problem(run.program, step))]
+        if problems:
+            raise DocumentError(problems)
+
+    def _problem(self, program: Program, step: ProgramStep) -> Problem | None:
+        if step.kind is Kind.IMPEDANCE and self._impedance is None:
+            return Problem(program.file, step.line, 1, f"channel {self.name} has no impedance instrument")
+        if any(end.quantity is Quantity.PRESSURE for end in step.ends) and self.sensor is None:
+            return Problem(program.file, step.line, 1, f"channel {self.name} has no pressure sensor for this end")
+        return None
+
+    async def check_ranges(self, run: Run) -> None:
+        """Ask the instruments themselves whether each step is within their range; nothing is sent to them."""
+        limits = self.limits_for(run).limits
+        protection = _protection(limits)
+        for step in run.program.steps():
+            try:
+                if step.sweep is not None and self._impedance is not None:
+                    sweep = _sweep(step.sweep, protection)
+                    await self._impedance.call(lambda i, s=sweep: i.check_sweep(s))  # type: ignore[misc]
+                elif step.kind is Kind.HOLD:
+                    setpoint = interface.Voltage(step.voltage_V or 0.0)
+                    await self._source.call(lambda i, s=setpoint: i.check(s, protection))  # type: ignore[misc]
+                elif step.current_A is not None:
+                    setpoint_A = interface.Current(step.current_A)
+                    await self._source.call(lambda i, s=setpoint_A: i.check(s, protection))  # type: ignore[misc]
+            except OutOfRange as error:
+                raise DocumentError([Problem(run.program.file, step.line, 1, str(error))]) from None
+            except InstrumentError as error:
+                raise ChannelError(f"channel {self.name}: {error}") from error
+
+    # --- commands
+
+    async def _start(self, run: Run) -> None:
+        self._program = run.program
+        await self._follow(sequencer.begin(run.program, run.started))
+
+    async def _pause(self) -> None:
+        await self._cancel_sweep()
+        await self._follow(self._do(sequencer.pause))
+
+    async def _resume(self) -> None:
+        await self._follow(self._do(sequencer.resume))
+
+    async def _skip(self, reason: str) -> None:
+        await self._cancel_sweep()
+        assert self._program is not None and self._state is not None
+        await self._follow(sequencer.skip(self._program, self._state, self.around.clock.now(), reason))
+
+    async def _stop(self, reason: str) -> None:
+        await self._cancel_sweep()
+        await self._open_circuit()
+        assert self._program is not None and self._state is not None
+        outcome = sequencer.stop(self._program, self._state, self.around.clock.now(), reason)
+        self._keep(outcome)
+
+    async def _open_circuit(self) -> None:
+        await self._source.call(lambda source: source.off())
+
+    def _halt(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        if self._program is not None and self._state is not None:
+            self._state = sequencer.pause(self._program, self._state, self.around.clock.now()).state
+
+    def _restore(self, run: Run, state: str | None) -> None:
+        self._program = run.program
+        self._state = sequencer.load(state) if state else sequencer.begin(run.program, run.started).state
+        if self.state is not ChannelState.TRIPPED:
+            self.state = ChannelState.PAUSED if self._state.phase is Phase.PAUSED else ChannelState.RUNNING
+        self._must_restore = True
+
+    def _state_json(self) -> str | None:
+        return sequencer.dump(self._state) if self._state is not None else None
+
+    async def shut_down(self) -> None:
+        """Open the circuit and leave the run to be taken up by the next start of the station."""
+        async with self._lock:
+            await self._cancel_sweep()
+            if self.run is not None and self.state is ChannelState.RUNNING:
+                self.say(Level.WARNING, "shut down: the circuit is opened; the run goes on at the next start")
+            with contextlib.suppress(InstrumentError):
+                await self._tick_quietly()
+            await self._make_safe()
+
+    async def _tick_quietly(self) -> None:
+        """One last sample before the circuit is opened."""
+        if self.run is not None and self.state is ChannelState.RUNNING and not self._must_restore:
+            assert self._program is not None and self._state is not None
+            sample = await self._sampled()
+            self._keep(replace(sequencer.advance(self._program, self._state, sample), commands=()))
+
+    # --- the loop
+
+    async def loop(self) -> None:
+        while True:
+            began = time.monotonic()
+            try:
+                async with self._lock:
+                    await self._tick()
+            except InstrumentError as error:
+                await self._in_trouble(error)
+            if not self._at_once:
+                await self._wait(self._pause_until_next() - (time.monotonic() - began))
+            else:
+                await asyncio.sleep(0)
+            self._at_once = False
+
+    async def _tick(self) -> None:
+        if self.state is ChannelState.TRIPPED and not self._open_circuit_confirmed:
+            await self._make_safe()
+        sample = await self._sampled()
+        self.latest = sample
+        if self.run is None or self._program is None or self._state is None:
+            return
+        if self.state is ChannelState.TRIPPED:
+            self._must_restore = False
+            return
+        if trip := self._check(sample):
+            await self._trip(trip.reason)
+        elif self._must_restore:
+            await self._go_on(sample)
+        else:
+            await self._follow(sequencer.advance(self._program, self._state, sample))
+
+    async def _go_on(self, sample: Sample) -> None:
+        """The first sample after a restart: look before anything is changed."""
+        assert self._program is not None and self._state is not None
+        is_on = await self._source.call(lambda source: source.output_is_on())
+        last = self._state.previous.time if self._state.previous else self._state.step_start_time
+        gap_s = sample.time - last
+        how = "the source had stayed on; the charge of the gap is bridged" if is_on else "the source was off"
+        self.say(Level.WARNING, f"taken up after a gap of {gap_s:.1f} s; {how}")
+        self._must_restore = False
+        await self._follow(sequencer.restore(self._program, self._state, sample, is_on))
+
+    async def _sampled(self) -> Sample:
+        before = self.around.clock.now()
+        measured = await self._source.call(lambda source: source.measure())
+        now = 0.5 * (before + self.around.clock.now())
+        if self._patience.failing:
+            self.say(Level.INFO, "the source answers again")
+        if self.state is ChannelState.OFFLINE:
+            self.state, self.reason = ChannelState.IDLE, ""
+        self._patience.good()
+        sample = Sample(now, measured.voltage_V, measured.current_A)
+        return self.sensor.onto(sample) if self.sensor else sample
+
+    async def _in_trouble(self, error: InstrumentError) -> None:
+        if self._patience.bad():
+            self.say(Level.WARNING, str(error))
+        if self.run is None:
+            if self._patience.lost and self.state is ChannelState.IDLE:
+                self.state, self.reason = ChannelState.OFFLINE, str(error)
+        elif self._patience.lost and self.state is not ChannelState.TRIPPED:
+            async with self._lock:
+                await self._trip(f"no sample for {self._patience.since_s:.0f} s: {error}")
+
+    def _pause_until_next(self) -> float:
+        """Seconds on the wall's clock until the next sample: sooner where an end is near."""
+        clock = self.around.clock
+        period = max(self.around.poll_s / clock.speed, MIN_PERIOD_S if clock.speed > 1 else 0.0)
+        if self.state is not ChannelState.RUNNING or self._program is None or self._state is None:
+            return max(period, 0.05)
+        due = (sequencer.next_due(self._program, self._state) - clock.now()) / clock.speed
+        if clock.speed > 1:
+            due = max(due, MIN_PERIOD_S)
+        return max(0.0, min(period, due, self._nearing() / clock.speed))
+
+    def _nearing(self) -> float:
+        """Half the time, by the present slope, until a voltage ends the step; infinite where none does."""
+        assert self._program is not None and self._state is not None
+        mark, latest = self._state.recorded, self._state.previous
+        if mark is None or latest is None or latest.time <= mark.time:
+            return math.inf
+        slope = (latest.voltage_V - mark.voltage_V) / (latest.time - mark.time)
+        step = sequencer.current_step(self._program, self._state)
+        ends = [end for end in step.ends if end.quantity is Quantity.VOLTAGE]
+        ahead = [(end.value - latest.voltage_V) / slope for end in ends if slope and (slope > 0) is end.rising]
+        return max(0.0, 0.5 * min(ahead)) if ahead else math.inf
+
+    # --- carrying out
+
+    def _do(self, happen: Callable[[Program, State, float], Outcome]) -> Outcome:
+        assert self._program is not None and self._state is not None
+        return happen(self._program, self._state, self.around.clock.now())
+
+    def _keep(self, outcome: Outcome) -> None:
+        self._state = outcome.state
+        if outcome.readings or outcome.steps or outcome.spectra or outcome.commands:
+            self.store(outcome.readings, outcome.steps, outcome.spectra)
+
+    async def _follow(self, outcome: Outcome) -> None:
+        """Store first, then act: after a crash the checkpoint says where the run was going."""
+        self._keep(outcome)
+        if not outcome.commands:
+            return
+        await self._committed(LONGEST_COMMIT_WAIT_S)
+        for command in outcome.commands:
+            await self._carry_out(command)
+        self._at_once = True
+
+    async def _carry_out(self, command: Command) -> None:
+        protection = _protection(self.limits.limits)
+        match command:
+            case OpenCircuit():
+                await self._insist(lambda source: source.off())
+            case HoldCurrent(current):
+                await self._insist(lambda source: source.apply(interface.Current(current), protection))
+            case HoldVoltage(voltage, limit):
+                narrowed = replace(protection, current_max_A=min(protection.current_max_A, limit or math.inf))
+                await self._insist(lambda source: source.apply(interface.Voltage(voltage), narrowed))
+            case MeasureImpedance(plan):
+                await self._insist(lambda source: source.off())
+                self._sweeping = asyncio.create_task(self._sweep(plan))
+            case Finish():
+                self.say(Level.INFO, "finished: the circuit is open")
+                await self._end(RunState.FINISHED, "finished")
+
+    async def _insist(self, action: Callable[[Source], None]) -> None:
+        """Set the source, and again where the link failed: each action states the whole set point."""
+        patience = Patience(self.around.lost_after_s)
+        while True:
+            try:
+                await self._source.call(action)
+                return
+            except OutOfRange as error:
+                await self._trip(str(error))
+                return
+            except InstrumentError as error:
+                if patience.bad():
+                    self.say(Level.WARNING, f"setting the source failed, trying again: {error}")
+                if patience.lost:
+                    await self._trip(f"the source could not be set: {error}")
+                    return
+                await asyncio.sleep(0.1)
+
+    async def _sweep(self, plan: SweepPlan) -> None:
+        """Measure a spectrum point by point, then tell the sequencer."""
+        assert self._impedance is not None and self._program is not None and self._state is not None
+        asked = self.around.clock.now()
+        async with self._impedance.lent:
+            waited = self.around.clock.now() - asked
+            if waited > 60:
+                self.say(Level.INFO, f"waited {waited / 60:.0f} min for the impedance instrument")
+            try:
+                spectrum = await self._measured(plan)
+            except InstrumentError as error:
+                async with self._lock:
+                    await self._trip(f"impedance sweep failed: {error}")
+                return
+        async with self._lock:
+            self._sweeping = None
+            if self.state is ChannelState.RUNNING and self._state is not None:
+                await self._follow(sequencer.swept(self._program, self._state, spectrum, self.around.clock.now()))
+        self._wake.set()
+
+    async def _measured(self, plan: SweepPlan) -> Spectrum:
+        assert self._impedance is not None and self._state is not None
+        began = self.around.clock.now()
+        bias = plan.bias_V if plan.bias_V is not None else self.latest.voltage_V if self.latest else None
+        sweep = _sweep(plan, _protection(self.limits.limits))
+        points = await self._impedance.call(lambda instrument: instrument.sweep(sweep))
+        measured: list[interface.ImpedancePoint] = []
+        try:
+            while (point := await self._impedance.call(lambda _: next(points, None))) is not None:
+                measured.append(point)
+        finally:
+            await asyncio.shield(self._impedance.call(lambda _: points.close()))
+        return Spectrum(
+            number=0,
+            time=began,
+            test_time_s=began - self._state.start_time,
+            step=self._state.step,
+            cycle=self._state.cycle,
+            bias_V=bias,
+            amplitude_rms_V=plan.amplitude_rms_V,
+            frequency_Hz=tuple(point.frequency_Hz for point in measured),
+            real_ohm=tuple(point.impedance_ohm.real for point in measured),
+            imaginary_ohm=tuple(point.impedance_ohm.imag for point in measured),
+        )
+
+    async def _cancel_sweep(self) -> None:
+        sweeping, self._sweeping = self._sweeping, None
+        if sweeping is not None:
+            sweeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sweeping
+
+    def _progress(self) -> Progress | None:
+        program, state = self._program, self._state
+        if program is None or state is None:
+            return None
+        now = self.latest.time if self.latest else state.step_start_time
+        name = sequencer.current_step(program, state).name
+        step_time_s = (state.paused_at or now) - state.step_start_time
+        return Progress(name, state.cycle, now - state.start_time, step_time_s, state.step_capacity_Ah)
+
+    @property
+    def _instruments(self) -> tuple[str, ...]:
+        return tuple(worker.name for worker in (self._source, self._impedance) if worker)
+
+    async def _cleared(self, who: str) -> None:
+        self._set(ChannelState.PAUSED, RunState.PAUSED, f"trip cleared by {who}")
+
+
+def _protection(limits: Limits) -> Protection:
+    return Protection(limits.voltage_min_V, limits.voltage_max_V, limits.current_max_A)
+
+
+def _sweep(plan: SweepPlan, protection: Protection) -> Sweep:
+    return Sweep(plan.frequencies_Hz, plan.amplitude_rms_V, plan.bias_V, protection)
