@@ -136,6 +136,13 @@ class Channel(abc.ABC):
 
     # --- for the station
 
+    async def rescue(self, reason: str) -> None:
+        """The loop died of a mistake of ours: open the circuit until the instrument confirms it."""
+        await self._trip(reason)
+        while not self._open_circuit_confirmed:
+            await asyncio.sleep(1.0)
+            await self._make_safe()
+
     @abc.abstractmethod
     def check(self, run: Run) -> None:
         """Raise `DocumentError` or `ChannelError` where these instruments cannot carry out the run."""

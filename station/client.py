@@ -8,7 +8,7 @@ with Client("http://127.0.0.1:8765", token=...) as station:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -115,10 +115,31 @@ class Client:
 
     # --- what shall be
 
-    def start(self, channel: str, protocol: str, cell: str, who: str = "") -> RunView:
-        """Start a run. `protocol` is a library name or the YAML text itself, `cell` a known cell's name or its YAML."""
-        body = {"protocol": protocol, "cell": cell, "who": who}
-        return _parsed(self._send("POST", f"/channels/{channel}/start", json=body), RunView)
+    def start(
+        self,
+        channel: str,
+        protocol: str,
+        cell: str,
+        who: str = "",
+        *,
+        parameters: Mapping[str, int | float | str] | None = None,
+        protocol_file: str = "protocol",
+        cell_file: str = "cell",
+    ) -> RunView:
+        """Start a run.
+
+        `protocol` is a library name or the YAML text itself, `cell` a known cell's name or its YAML text;
+        `protocol_file` and `cell_file` are what messages call a text. `parameters` replace the protocol's own.
+        """
+        body = {
+            "protocol": protocol,
+            "cell": cell,
+            "who": who,
+            "parameters": dict(parameters or {}),
+            "protocol_file": protocol_file,
+            "cell_file": cell_file,
+        }
+        return _parsed(self._send("POST", f"/channels/{channel}/start", json=body, timeout=60.0), RunView)
 
     def pause(self, channel: str, who: str = "") -> None:
         """Open the circuit and keep the place; returns when the instrument confirmed it."""
@@ -139,7 +160,7 @@ class Client:
         self._command(channel, "clear-trip", who)
 
     def _command(self, channel: str, verb: str, who: str) -> None:
-        self._send("POST", f"/channels/{channel}/{verb}", json={"who": who})
+        self._send("POST", f"/channels/{channel}/{verb}", json={"who": who}, timeout=60.0)
 
     def _get(self, path: str, kind: type[T], params: dict[str, Any] | None = None) -> T:
         return _parsed(self._send("GET", path, params=params), kind)

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from protocols.cell import Cell, parse_cell
 from protocols.compile import parse_protocol
 from protocols.program import Program
 from station.store import RunSnapshot
+
+
+@dataclass(frozen=True)
+class Request:
+    """What someone asks to be run: the texts, and what messages call them."""
+
+    protocol_text: str
+    protocol_file: str
+    cell_text: str
+    cell_file: str
+    parameters: dict[str, int | float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -18,27 +29,25 @@ class Run:
     run_id: str
     channel: str
     cell: Cell
-    cell_text: str
+    request: Request
     program: Program
     protocol_name: str
-    protocol_text: str
     started: float
 
 
-def prepare(
-    run_id: str, channel: str, cell_text: str, cell_file: str, protocol_text: str, protocol_file: str, started: float
-) -> Run:
+def prepare(run_id: str, channel: str, request: Request, started: float) -> Run:
     """Read and compile; raises `DocumentError` with every problem in either file."""
-    cell = parse_cell(cell_text, cell_file)
-    protocol = parse_protocol(protocol_text, protocol_file)
-    return Run(run_id, channel, cell, cell_text, protocol.compile_for(cell), protocol.title, protocol_text, started)
+    cell = parse_cell(request.cell_text, request.cell_file)
+    protocol = parse_protocol(request.protocol_text, request.protocol_file, request.parameters)
+    return Run(run_id, channel, cell, request, protocol.compile_for(cell), protocol.title, started)
 
 
 def snapshot(run: Run, simulated: bool, depends_on: dict[str, object]) -> RunSnapshot:
     """What is stored when the run begins: everything that it depends on."""
     document = {
-        "cell": {"file": run.cell.cell, "text": run.cell_text},
-        "protocol": {"file": run.program.file, "text": run.protocol_text},
+        "cell": {"file": run.request.cell_file, "text": run.request.cell_text},
+        "protocol": {"file": run.request.protocol_file, "text": run.request.protocol_text},
+        "parameters": run.request.parameters,
         **depends_on,
     }
     return RunSnapshot(
@@ -57,12 +66,6 @@ def snapshot(run: Run, simulated: bool, depends_on: dict[str, object]) -> RunSna
 def revive(stored: RunSnapshot) -> Run:
     """The run as it was begun, for going on after the station died."""
     document = json.loads(stored.document)
-    return prepare(
-        stored.run_id,
-        stored.channel,
-        document["cell"]["text"],
-        document["cell"]["file"],
-        document["protocol"]["text"],
-        document["protocol"]["file"],
-        stored.started,
-    )
+    cell, protocol = document["cell"], document["protocol"]
+    request = Request(protocol["text"], protocol["file"], cell["text"], cell["file"], document["parameters"])
+    return prepare(stored.run_id, stored.channel, request, stored.started)

@@ -1,0 +1,202 @@
+"""The service: HTTP for commands and history, a stream for live data. It owns the instruments.
+
+Loopback only unless told otherwise; every command needs the token; every command is in the event log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated
+
+import uvicorn
+from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from pydantic import BaseModel, Field
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from protocols.document import DocumentError
+from station.channel import ChannelError
+from station.readings import (
+    CellView,
+    CycleView,
+    EventView,
+    ProtocolView,
+    RunView,
+    SeriesView,
+    SpectrumView,
+    StationView,
+)
+from station.station import VERSION, Station
+from station.store import StoreError
+
+log = logging.getLogger(__name__)
+STREAM_PERIOD_S = 0.25
+
+
+class Order(BaseModel):
+    """A command's body: who asks, for the audit log."""
+
+    who: str = ""
+
+
+class StartOrder(Order):
+    """What to start."""
+
+    protocol: str
+    cell: str
+    parameters: dict[str, int | float | str] = Field(default_factory=dict)
+    protocol_file: str = "protocol"
+    cell_file: str = "cell"
+
+
+def build_app(station: Station, token: str, hosts: tuple[str, ...] = ()) -> FastAPI:
+    """The HTTP application around a station; opening the app opens the station."""
+
+    @contextlib.asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        await station.open()
+        yield
+        await station.close()
+
+    app = FastAPI(title="Cellstation", version=VERSION, lifespan=life)
+    # A page in a browser cannot reach the service under a name of its own.
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", *hosts])
+    _errors(app)
+    _reading_routes(app, station)
+    _command_routes(app, station, token)
+    return app
+
+
+def _errors(app: FastAPI) -> None:
+    def answer(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
+        async def handler(_: Request, error: Exception) -> Response:
+            detail = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+            return JSONResponse({"detail": detail}, status)
+
+        return handler
+
+    app.add_exception_handler(ChannelError, answer(409))
+    app.add_exception_handler(DocumentError, answer(422))
+    app.add_exception_handler(StoreError, answer(404))
+    app.add_exception_handler(KeyError, answer(404))
+
+
+def _reading_routes(app: FastAPI, station: Station) -> None:
+    @app.get("/status")
+    async def status() -> StationView:
+        return station.view()
+
+    @app.get("/runs")
+    def runs() -> tuple[RunView, ...]:
+        return station.archive.runs()
+
+    @app.get("/runs/{run_id}")
+    def run(run_id: str) -> RunView:
+        return station.archive.run(run_id)
+
+    @app.get("/runs/{run_id}/series")
+    def series(
+        run_id: str,
+        columns: str,
+        since: float | None = None,
+        until: float | None = None,
+        cycle: int | None = None,
+        points: int = 2000,
+    ) -> SeriesView:
+        wanted = [column for column in columns.split(",") if column]
+        return station.archive.series(run_id, wanted, since_s=since, until_s=until, cycle=cycle, points=points)
+
+    @app.get("/runs/{run_id}/cycles")
+    def cycles(run_id: str) -> tuple[CycleView, ...]:
+        return station.archive.cycles(run_id)
+
+    @app.get("/runs/{run_id}/spectra")
+    def spectra(run_id: str) -> tuple[SpectrumView, ...]:
+        return station.archive.spectra(run_id)
+
+    @app.get("/events")
+    def events(after: int = 0, channel: str | None = None, limit: int = 500) -> tuple[EventView, ...]:
+        return station.archive.events(after=after, channel=channel, limit=limit)
+
+    @app.get("/protocols")
+    def protocols() -> tuple[ProtocolView, ...]:
+        return station.protocols()
+
+    @app.get("/cells")
+    def cells() -> tuple[CellView, ...]:
+        return station.cells()
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(_live(station), media_type="application/x-ndjson")
+
+
+def _command_routes(app: FastAPI, station: Station, token: str) -> None:
+    def known(authorization: Annotated[str, Header()] = "") -> None:
+        if not secrets.compare_digest(authorization.removeprefix("Bearer ").encode(), token.encode()):
+            raise HTTPException(401, "this command needs the station's token (set CELLSTATION_TOKEN)")
+
+    @app.post("/channels/{name}/start", dependencies=[Depends(known)])
+    async def start(name: str, order: StartOrder) -> RunView:
+        station.channel(name)
+        request = station.request(order.protocol, order.cell, order.protocol_file, order.cell_file, order.parameters)
+        return await station.start(name, request, order.who or "someone")
+
+    @app.post("/channels/{name}/{verb}", dependencies=[Depends(known)], status_code=204)
+    async def command(name: str, verb: str, order: Order) -> None:
+        channel = station.channel(name)
+        verbs = {
+            "pause": channel.pause,
+            "resume": channel.resume,
+            "skip": channel.skip,
+            "stop": channel.stop,
+            "clear-trip": channel.clear_trip,
+        }
+        if verb not in verbs:
+            raise HTTPException(404, f"no command '{verb}'; there are: start, {', '.join(verbs)}")
+        await verbs[verb](order.who or "someone")
+
+
+async def _live(station: Station) -> AsyncIterator[str]:
+    """The whole station some times a second, and each event when it is stored."""
+    newest = await asyncio.to_thread(station.archive.events, after=0, channel=None, limit=1)
+    last = newest[-1].number if newest else 0
+    while True:
+        yield f"station {station.view().model_dump_json()}\n"
+        with contextlib.suppress(StoreError):  # the station's view says what is wrong with the database
+            for event in await asyncio.to_thread(station.archive.events, after=last, channel=None, limit=500):
+                last = event.number
+                yield f"event {event.model_dump_json()}\n"
+        await asyncio.sleep(STREAM_PERIOD_S)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port before any instrument is touched, so that no second station drives the same cells."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    if sys.platform == "win32":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+    else:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def serve(station: Station, listener: socket.socket, token: str) -> None:
+    """Run until interrupted; the orderly end opens every source's circuit."""
+    host = str(listener.getsockname()[0])
+    config = uvicorn.Config(
+        build_app(station, token, (host,)), log_config=None, access_log=False, timeout_graceful_shutdown=1
+    )
+    uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,310 @@
+"""The station: puts the configured parts together and keeps them going."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import difflib
+import importlib.metadata
+import logging
+import platform
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from drivers.registry import DRIVERS, open_instrument
+
+from calibration.record import Calibration, newest
+from drivers.interface import ImpedanceSource, Instrument, ProgramCycler, ResistanceMeter, Source
+from drivers.simulated.clock import Clock, ScaledClock
+from protocols import library
+from protocols.cell import read_cell
+from protocols.compile import read_protocol
+from protocols.document import DocumentError
+from station.channel import Channel, ChannelError, Surroundings
+from station.config import ChannelSection, InstrumentSection, StationConfig
+from station.cycler_channel import CyclerChannel, CyclerFeed, feed_period_s
+from station.host_channel import HostChannel
+from station.journal import Journal
+from station.readings import CellView, ChannelView, Level, ProtocolView, RunState, RunView, StationView
+from station.run import Request, Run, prepare, revive, snapshot
+from station.safety import LimitsInForce
+from station.sensors import Sensor, scan
+from station.store import Archive, Writer, upgrade
+from station.workers import Worker
+
+log = logging.getLogger(__name__)
+VERSION = importlib.metadata.version("cellstation")
+I = TypeVar("I", bound=Instrument)  # noqa: E741
+
+
+class Station:
+    """One bench. Build it, `await open()`, and `await close()` it in the end."""
+
+    def __init__(self, config: StationConfig) -> None:
+        self.config = config
+        self.clock = _clock(config)
+        section = config.station
+        upgrade(section.database)
+        self.writer = Writer(section.database, section.spool)
+        self.archive = Archive(section.database)
+        self.journal = Journal(self.writer, self.clock)
+        self._workers = {name: Worker(name, _opener(instrument)) for name, instrument in config.instruments.items()}
+        self._feeds: dict[str, CyclerFeed] = {}
+        self._sensors: list[Sensor] = []
+        self._around = Surroundings(
+            self.clock,
+            self.writer,
+            self.journal,
+            section.poll,
+            section.lost_after,
+            LimitsInForce().narrowed_by(section.limits.limits(), "the station"),
+        )
+        self.channels = {name: self._channel(name, channel) for name, channel in config.channels.items()}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    # --- life
+
+    async def open(self) -> None:
+        """Take up the runs that were on, and start sampling."""
+        await asyncio.to_thread(self._take_up)
+        for meter in {sensor.meter for sensor in self._sensors}:
+            sensors = [sensor for sensor in self._sensors if sensor.meter == meter]
+            worker = self._worker(meter, ResistanceMeter)  # type: ignore[type-abstract]
+            self._keep_going(scan(worker, sensors, self.clock, self.config.station.poll, self.journal), f"scan {meter}")
+        for name, feed in self._feeds.items():
+            vendor_s = float(getattr(DRIVERS[self.config.instruments[name].driver], "poll_period_s", 1.0))
+            self._keep_going(feed.loop(feed_period_s(vendor_s, self.clock.speed)), f"feed {name}")
+        for channel in self.channels.values():
+            self._keep_going(channel.loop(), f"channel {channel.name}")
+        self.journal.say(Level.INFO, f"station '{self.config.station.name}' is up, version {VERSION}")
+
+    async def close(self) -> None:
+        """An orderly end: sources are opened and confirmed, runs stay to be taken up."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(channel.shut_down() for channel in self.channels.values()), return_exceptions=True)
+        self.journal.say(Level.INFO, "the station is shut down")
+        await asyncio.gather(*(worker.close() for worker in self._workers.values()), return_exceptions=True)
+        await asyncio.to_thread(self.writer.flush, 5.0)
+        await asyncio.to_thread(self.writer.close)
+
+    def _take_up(self) -> None:
+        for stored, checkpoint in self.archive.open_runs():
+            channel = self.channels.get(stored.channel)
+            if channel is None:
+                self.journal.say(
+                    Level.ALARM,
+                    f"run {stored.run_id} was on in channel {stored.channel}, which is not configured any more",
+                    run_id=stored.run_id,
+                )
+                continue
+            try:
+                channel.restore(revive(stored), checkpoint)
+            except DocumentError as error:
+                self.journal.say(
+                    Level.ALARM, f"run {stored.run_id} cannot be taken up: {error}", channel=stored.channel
+                )
+
+    def _keep_going(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A loop never ends by itself: what ended it is a mistake of ours, and the channel says so loudly."""
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        log.error("%s ended", task.get_name(), exc_info=error)
+        self.journal.say(Level.ALARM, f"internal error in {task.get_name()}: {error!r}; stop the run and restart")
+        name = task.get_name().removeprefix("channel ")
+        if name in self.channels:
+            rescue = asyncio.create_task(self.channels[name].rescue(f"internal error: {error!r}"))
+            self._tasks.append(rescue)
+
+    # --- runs
+
+    async def start(self, channel_name: str, request: Request, who: str) -> RunView:
+        """Check everything, write the snapshot, then begin; raises before anything is touched."""
+        channel = self.channel(channel_name)
+        now = self.clock.now()
+        run_id = f"{datetime.datetime.fromtimestamp(now, datetime.UTC):%Y%m%dT%H%M%S}-{channel_name}"
+        run = await asyncio.to_thread(prepare, run_id, channel_name, request, now)
+        channel.check(run)
+        await channel.check_ranges(run)
+        if channel.run is not None:
+            raise ChannelError(f"channel {channel_name} is {channel.state}, not idle")
+        for warning in self._warnings(channel):
+            channel.say(Level.WARNING, warning)
+        await asyncio.to_thread(self.writer.begin_run, snapshot(run, self.simulated, self._depends_on(channel_name)))
+        await channel.start(run, who)
+        return _run_view(run, self.simulated)
+
+    def request(
+        self, protocol: str, cell: str, protocol_file: str, cell_file: str, parameters: dict[str, int | float | str]
+    ) -> Request:
+        """Texts from names: a library protocol, or a file in the station's folders. A text stays what it is."""
+        if "\n" not in protocol:
+            path = self._protocol_path(protocol)
+            protocol, protocol_file = path.read_text(encoding="utf-8"), str(path)
+        if "\n" not in cell:
+            path = self._cell_path(cell)
+            cell, cell_file = path.read_text(encoding="utf-8"), str(path)
+        return Request(protocol, protocol_file, cell, cell_file, parameters)
+
+    def channel(self, name: str) -> Channel:
+        if name not in self.channels:
+            raise KeyError(f"no channel '{name}'{_meant(name, self.channels)}")
+        return self.channels[name]
+
+    @property
+    def simulated(self) -> bool:
+        return self.config.simulation is not None
+
+    # --- what clients see
+
+    def view(self) -> StationView:
+        return StationView(
+            name=self.config.station.name,
+            version=VERSION,
+            simulated=self.simulated,
+            speed=self.clock.speed,
+            time=self.clock.now(),
+            store=self.writer.trouble or "ok",
+            channels=tuple(channel.view() for channel in self.channels.values()),
+        )
+
+    def channel_views(self) -> tuple[ChannelView, ...]:
+        return tuple(channel.view() for channel in self.channels.values())
+
+    def protocols(self) -> tuple[ProtocolView, ...]:
+        """Those of the station's folder and the library; a broken file is left out here, 'protocol check' names it."""
+        own = sorted(self.config.station.protocols.glob("*.yaml"))
+        found: list[ProtocolView] = []
+        for path in (*own, *(library.path(name) for name in library.names())):
+            try:
+                protocol = read_protocol(path)
+            except DocumentError as error:
+                log.warning("%s", error)
+                continue
+            content = protocol.content
+            found.append(
+                ProtocolView(name=path.stem, title=content.protocol, source=content.source, summary=protocol.summary())
+            )
+        return tuple(found)
+
+    def cells(self) -> tuple[CellView, ...]:
+        found: list[CellView] = []
+        for path in sorted(self.config.station.cells.glob("*.yaml")):
+            try:
+                cell = read_cell(path)
+            except DocumentError as error:
+                log.warning("%s", error)
+                continue
+            found.append(CellView(name=path.stem, chemistry=cell.chemistry, description=cell.description))
+        return tuple(found)
+
+    # --- building
+
+    def _channel(self, name: str, section: ChannelSection) -> Channel:
+        limits = section.limits.limits()
+        sensor = self._sensor(section)
+        if section.cycler is not None:
+            feed = self._feed(section.cycler.instrument)
+            return CyclerChannel(name, self._around, limits, sensor, feed, section.cycler.channel)
+        assert section.source is not None
+        source = self._worker(section.source, Source)  # type: ignore[type-abstract]
+        impedance = self._worker(section.impedance, ImpedanceSource) if section.impedance else None  # type: ignore[type-abstract]
+        return HostChannel(name, self._around, limits, sensor, source, impedance)
+
+    def _sensor(self, section: ChannelSection) -> Sensor | None:
+        if section.sensor is None:
+            return None
+        bound = section.sensor
+        self._worker(bound.meter, ResistanceMeter)  # type: ignore[type-abstract]
+        calibration = newest(self.config.station.calibrations, bound.name)
+        sensor = Sensor(bound.name, bound.meter, bound.channel, calibration, self.config.station.lost_after)
+        self._sensors.append(sensor)
+        return sensor
+
+    def _feed(self, name: str) -> CyclerFeed:
+        if name not in self._feeds:
+            self._feeds[name] = CyclerFeed(self._worker(name, ProgramCycler))  # type: ignore[type-abstract]
+        return self._feeds[name]
+
+    def _worker(self, name: str, capability: type[I]) -> Worker[I]:
+        """The instrument's worker; raises where its driver does not have the capability that a channel wants."""
+        driver = DRIVERS.get(self.config.instruments[name].driver)
+        if driver is not None and not has_capability(driver, capability):
+            raise ChannelError(
+                f"instrument '{name}': driver '{self.config.instruments[name].driver}' is no {capability.__name__}"
+            )
+        return self._workers[name]  # type: ignore[return-value]
+
+    def _protocol_path(self, name: str) -> Path:
+        own = self.config.station.protocols / f"{name}.yaml"
+        if own.is_file():
+            return own
+        return library.path(name)
+
+    def _cell_path(self, name: str) -> Path:
+        path = self.config.station.cells / f"{name}.yaml"
+        if not path.is_file():
+            known = [p.stem for p in self.config.station.cells.glob("*.yaml")]
+            raise KeyError(f"no cell '{name}' in {self.config.station.cells}{_meant(name, known)}")
+        return path
+
+    def _warnings(self, channel: Channel) -> list[str]:
+        if channel.sensor is None:
+            return []
+        warning = channel.sensor.warning(datetime.datetime.fromtimestamp(self.clock.now(), datetime.UTC).date())
+        return [warning] if warning else []
+
+    def _depends_on(self, channel_name: str) -> dict[str, object]:
+        """What the snapshot keeps beside cell and protocol."""
+        section = self.config.channels[channel_name]
+        calibration: Calibration | None = None
+        if section.sensor is not None:
+            calibration = newest(self.config.station.calibrations, section.sensor.name)
+        return {
+            "station": self.config.model_dump(mode="json"),
+            "channel": section.model_dump(mode="json"),
+            "calibration": calibration.model_dump(mode="json") if calibration else None,
+            "versions": {"cellstation": VERSION, "python": platform.python_version(), "system": platform.platform()},
+        }
+
+
+def _opener(section: InstrumentSection) -> Callable[[], Instrument]:
+    return lambda: open_instrument(section.driver, section.address, section.settings)
+
+
+def _clock(config: StationConfig) -> Clock:
+    if config.simulation is None:
+        return ScaledClock()
+    return ScaledClock(config.simulation.speed, config.simulation.epoch)
+
+
+def has_capability(driver: type[Instrument], capability: type) -> bool:
+    """True where the driver has every method of the capability."""
+    wanted = [name for name in vars(capability) if not name.startswith("_") and callable(getattr(capability, name))]
+    return all(callable(getattr(driver, name, None)) for name in wanted)
+
+
+def _run_view(run: Run, simulated: bool) -> RunView:
+    return RunView(
+        run_id=run.run_id,
+        channel=run.channel,
+        cell=run.cell.cell,
+        protocol=run.protocol_name,
+        state=RunState.RUNNING,
+        started=run.started,
+        simulated=simulated,
+        active_mass_g=run.cell.active_mass,
+        electrode_area_cm2=run.cell.electrode_area,
+    )
+
+
+def _meant(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; there are: {', '.join(known) or 'none'}"
