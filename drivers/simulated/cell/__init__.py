@@ -1,0 +1,24 @@
+"""A battery cell with a pressure sensor inside, for virtual instruments and for forecasts."""
+
+from drivers.simulated.cell.parameters import (
+    CellParameters,
+    Format,
+    lithium_symmetric_cell,
+    scattered,
+    silicon_half_cell,
+    silicon_lfp_cell,
+)
+from drivers.simulated.cell.sensor import SensorParameters
+from drivers.simulated.cell.simulated_cell import CellState, SimulatedCell
+
+__all__ = [
+    "CellParameters",
+    "CellState",
+    "Format",
+    "SensorParameters",
+    "SimulatedCell",
+    "lithium_symmetric_cell",
+    "scattered",
+    "silicon_half_cell",
+    "silicon_lfp_cell",
+]

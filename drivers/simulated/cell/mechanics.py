@@ -1,0 +1,49 @@
+"""Stack pressure from a change of thickness in a casing that gives way.
+
+The free change of thickness ΔL is taken up by the layers' own compliance Σ L/E and by the casing's, A/k, in
+series: ΔP = ΔL / (Σ L/E + A/k). A part of the stress relaxes with time (a spring beside a Maxwell element:
+separator and binder creep). A stack that shrinks out of contact has no pressure, never a negative one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp
+
+
+@dataclass(frozen=True, slots=True)
+class Casing:
+    """What holds the stack together."""
+
+    preload_Pa: float  # of the new cell, after it settled
+    area_m2: float  # that the pressure acts on
+    stiffness_N_m: float  # of casing and spring, or of the clamp
+    stack_compliance_m_Pa: float = 7.3e-13  # 25 µm separator, two 70 µm electrodes, 0.2 mm sensor
+    relaxing_share: float = 0.08
+    relaxation_s: float = 2.5 * 3600.0
+
+    @property
+    def pressure_per_thickness_Pa_m(self) -> float:
+        return 1.0 / (self.stack_compliance_m_Pa + self.area_m2 / self.stiffness_N_m)
+
+
+@dataclass(slots=True)
+class Stack:
+    """The pressure on a stack whose free thickness changes."""
+
+    casing: Casing
+    pressure_Pa: float = 0.0
+    _elastic_Pa: float = 0.0  # change since the start, with nothing relaxed
+    _relaxed_Pa: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.pressure_Pa = self.casing.preload_Pa
+
+    def advance(self, thickness_m: float, time_s: float) -> None:
+        """Take the change of thickness since the cell was built, reached evenly over `time_s`."""
+        casing = self.casing
+        before = self._elastic_Pa
+        self._elastic_Pa = thickness_m * casing.pressure_per_thickness_Pa_m
+        goal = casing.relaxing_share * 0.5 * (before + self._elastic_Pa)
+        self._relaxed_Pa = goal + (self._relaxed_Pa - goal) * exp(-time_s / casing.relaxation_s)
+        self.pressure_Pa = max(0.0, casing.preload_Pa + self._elastic_Pa - self._relaxed_Pa)
