@@ -1,0 +1,127 @@
+"""A socket to an instrument whose messages end with a terminator, for vendors' own framing."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import time
+
+from drivers.interface import BadReply, InstrumentTimeout, Unreachable
+from drivers.transports.link import Backoff, wire_log
+
+
+class FramedSocket:
+    """Request and reply over TCP; one request outstanding at a time, from one thread.
+
+    A frame is bytes up to and including `terminator`; nothing is decoded before it is complete. After a
+    time-out, a lost link or bytes that nobody asked for, the connection is opened anew before the next
+    request, so that a late answer is never taken for the answer to another question. Nothing is ever
+    sent twice.
+    """
+
+    longest_frame = 64 * 2**20  # bytes; more than that is not an answer
+
+    def __init__(
+        self, address: str, *, terminator: bytes, default_port: int, instrument: str = "", timeout_s: float = 5.0
+    ) -> None:
+        self.address = address
+        self.instrument = instrument
+        self.timeout_s = timeout_s
+        self.connections = 0  # how often the link was opened: a session's log-in is lost with the link
+        self._terminator = terminator
+        self._host, self._port = self._parse(address, default_port)
+        self._socket: socket.socket | None = None
+        self._pending = b""
+        self._proven = False  # this connection gave an answer
+        self._backoff = Backoff()
+
+    def exchange(self, request: bytes) -> bytes:
+        """Send `request` as it is and return the next frame without its terminator.
+
+        Raises `Unreachable`, `InstrumentTimeout` (whether the instrument acted is then unknown) or `BadReply`.
+        """
+        link = self._ready()
+        wire_log.debug("%s > %r", self.address, request)
+        deadline = time.monotonic() + self.timeout_s
+        try:
+            link.settimeout(self.timeout_s)
+            link.sendall(request)
+            frame = self._frame(link, deadline)
+        except TimeoutError:
+            got = len(self._pending)
+            self.close()
+            raise InstrumentTimeout(
+                f"no complete answer within {self.timeout_s:g} s ({got} bytes came)", **self._where()
+            ) from None
+        except OSError as error:
+            self._lost()
+            raise Unreachable(f"link lost: {error}", **self._where()) from error
+        wire_log.debug("%s < %r", self.address, frame)
+        self._proven = True
+        self._backoff.succeeded()
+        return frame
+
+    def connect(self) -> None:
+        """Open the link where it is not open."""
+        if self._socket is not None:
+            return
+        if (wait_s := self._backoff.remaining_s()) > 0:
+            raise Unreachable(f"not connected; next attempt in {wait_s:.1f} s", **self._where())
+        try:
+            self._socket = socket.create_connection((self._host, self._port), timeout=self.timeout_s)
+        except OSError as error:
+            self._backoff.failed()
+            raise Unreachable(
+                f"cannot connect: {error}",
+                hint="is it switched on, is the address right, does a firewall stand between?",
+                **self._where(),
+            ) from error
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connections += 1
+
+    def close(self) -> None:
+        if self._socket is not None:
+            with contextlib.suppress(OSError):  # the link may be dead already
+                self._socket.close()
+        self._socket, self._pending, self._proven = None, b"", False
+
+    def _ready(self) -> socket.socket:
+        if self._socket is not None and (self._pending or select.select([self._socket], [], [], 0)[0]):
+            # Bytes that nobody asked for would be taken for the next answer; a closed link shows here too.
+            wire_log.warning("%s: unexpected input or closed link, connecting anew", self.address)
+            self.close()
+        self.connect()
+        assert self._socket is not None
+        return self._socket
+
+    def _frame(self, link: socket.socket, deadline: float) -> bytes:
+        while self._terminator not in self._pending:
+            if (left_s := deadline - time.monotonic()) <= 0:
+                raise TimeoutError
+            link.settimeout(left_s)
+            chunk = link.recv(65536)
+            if not chunk:
+                raise ConnectionError(f"closed by the instrument after {len(self._pending)} bytes of an answer")
+            self._pending += chunk
+            if len(self._pending) > self.longest_frame:
+                self.close()
+                raise BadReply(f"answer without end ({self.longest_frame} bytes)", **self._where())
+        frame, self._pending = self._pending.split(self._terminator, 1)
+        return frame
+
+    def _lost(self) -> None:
+        if not self._proven:  # one that accepts and hangs up at once must not be called in a tight loop
+            self._backoff.failed()
+        self.close()
+
+    def _where(self) -> dict[str, str]:
+        return {"instrument": self.instrument, "address": self.address}
+
+    def _parse(self, address: str, default_port: int) -> tuple[str, int]:
+        host, colon, port = address.rpartition(":")
+        if not colon or address.endswith("]"):
+            host, port = address, str(default_port)
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            raise Unreachable(f"{address!r} is not of the form host:port", **self._where())
+        return host.strip("[]"), int(port)
