@@ -1,0 +1,46 @@
+"""Contract cases: the Solartron pair and the Modbus load cell."""
+
+from __future__ import annotations
+
+from drivers.interface import ForceGauge, Instrument
+from drivers.modbus_load_cell import ModbusLoadCell
+from drivers.simulated.modbus_load_cell import LoadCellMap, VirtualModbusLoadCell
+from tests.drivers.contract import Case
+
+FLOAT_MAP = LoadCellMap(value=7, dtype="float32", status=6, overload_bit=3, command=5)
+
+
+def open_load_cell(address: str) -> ModbusLoadCell:
+    return ModbusLoadCell(
+        address,
+        register=7,
+        dtype="float32",
+        status_register=6,
+        overload_mask=1 << 3,
+        tare_register=5,
+        capacity_N=2000.0,
+        timeout_s=0.3,
+    )
+
+
+def read_force(driver: Instrument) -> object:
+    assert isinstance(driver, ForceGauge)
+    return driver.read_force()
+
+
+CASES = [
+    Case(
+        name="modbus-load-cell",
+        virtual=lambda: VirtualModbusLoadCell(lambda: 123.45, FLOAT_MAP),
+        open=open_load_cell,
+        exchange=read_force,
+        roles=(Instrument, ForceGauge),
+    ),
+    Case(
+        name="modbus-load-cell, RTU",
+        virtual=lambda: VirtualModbusLoadCell(lambda: 123.45, FLOAT_MAP, rtu=True),
+        open=open_load_cell,
+        exchange=read_force,
+        roles=(Instrument, ForceGauge),
+    ),
+]
