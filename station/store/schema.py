@@ -1,0 +1,146 @@
+"""The database's tables. A change here needs a migration in `migrations/versions/`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+
+from station.readings import Reading, StepSummary
+
+metadata = MetaData()
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("cell", Text, nullable=False),
+    Column("protocol", Text, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("ended", Double),
+    Column("simulated", Boolean, nullable=False),
+    Column("active_mass_g", Double),
+    Column("electrode_area_cm2", Double),
+    Column("document", Text, nullable=False),  # JSON: everything that the run depends on
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# Clustered by run in SQLite, so that one run is read without touching the pages of the others.
+# What is measured may be missing: a sensor's NaN is stored as NULL, in both databases.
+readings = Table(
+    "readings",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id"), primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    Column("time", Double, nullable=False),
+    Column("test_time_s", Double, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("step_name", Text, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("step_time_s", Double, nullable=False),
+    Column("voltage_V", Double),
+    Column("current_A", Double),
+    Column("step_capacity_Ah", Double),
+    Column("step_energy_Wh", Double),
+    Column("net_capacity_Ah", Double),
+    Column("resistance_ohm", Double),
+    Column("pressure_Pa", Double),
+    Column("pressure_U_Pa", Double),
+    Column("calibration", Text),
+    Column("temperature_degC", Double),
+    sqlite_with_rowid=False,
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id"), primary_key=True),
+    Column("step", Integer, primary_key=True),
+    Column("step_name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("start_time", Double, nullable=False),
+    Column("end_time", Double, nullable=False),
+    Column("capacity_Ah", Double),
+    Column("energy_Wh", Double),
+    Column("end_reason", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+spectra = Table(
+    "spectra",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("time", Double, nullable=False),
+    Column("test_time_s", Double, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("bias_V", Double),
+    Column("amplitude_rms_V", Double),
+    sqlite_with_rowid=False,
+)
+
+impedance_points = Table(
+    "impedance_points",
+    metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("point", Integer, primary_key=True),  # from 1, in the order measured
+    Column("frequency_Hz", Double, nullable=False),
+    Column("real_ohm", Double),
+    Column("imaginary_ohm", Double),
+    ForeignKeyConstraint(["run_id", "number"], ["spectra.run_id", "spectra.number"]),
+    sqlite_with_rowid=False,
+)
+
+# No foreign key: whatever was said about a run is kept, even if that run is not there.
+events = Table(
+    "events",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("time", Double, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("channel", Text),
+    Column("run_id", Text),
+    Column("who", Text, nullable=False),
+    Index("events_of_channel", "channel", "number"),
+    sqlite_autoincrement=True,
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("run_id", Text, ForeignKey("runs.run_id"), primary_key=True),
+    Column("document", Text, nullable=False),  # JSON: the sequencer's state after the last reading
+    sqlite_with_rowid=False,
+)
+
+# How far each writer's numbered batches are in this database: what makes a replay write nothing twice.
+applied = Table(
+    "applied",
+    metadata,
+    Column("writer", Text, primary_key=True),
+    Column("batch", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+READING_FIELDS = tuple(field.name for field in dataclasses.fields(Reading))
+STEP_FIELDS = tuple(field.name for field in dataclasses.fields(StepSummary))
+TEXT_FIELDS = frozenset({"step_name", "calibration"})
