@@ -1,0 +1,105 @@
+"""A whole virtual bench: simulated cells wired to virtual instruments, each on a TCP port of its own.
+
+Two positions for cells, as a small laboratory would have them:
+- `A1`: a µm-Si ‖ Li coin cell on a Keithley 2450, with a Solartron 1260 and 1287 for its spectra;
+- `B1`: a Si ‖ LFP coin cell on a NEWARE CT-4008T.
+Both have a pressure sensor inside, read by one DAQ6510. Beside them stands a press with a sensor between a
+Modbus load cell and a Keysight 34465A.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from drivers.simulated.cell import CellParameters, Format, SimulatedCell, silicon_half_cell, silicon_lfp_cell
+from drivers.simulated.clock import Clock
+from drivers.simulated.keithley2450 import VirtualKeithley2450
+from drivers.simulated.keithley_daq6510 import VirtualKeithleyDaq6510
+from drivers.simulated.keysight3446x import VirtualKeysight3446x
+from drivers.simulated.modbus_load_cell import VirtualModbusLoadCell
+from drivers.simulated.neware_bts import VirtualNeware
+from drivers.simulated.server import VirtualInstrument
+from drivers.simulated.solartron import VirtualSolartron
+
+
+@dataclass(frozen=True)
+class Connection:
+    """How a station reaches one virtual instrument: driver, address and settings."""
+
+    driver: str
+    address: str
+    settings: dict[str, str | float | int | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Position:
+    """A cell's position, with the names of the instruments at it."""
+
+    cell: SimulatedCell
+    parameters: CellParameters
+    sensor_channel: int
+    source: str | None = None
+    impedance: str | None = None
+    cycler: tuple[str, str] | None = None  # instrument, channel
+
+
+class VirtualBench:
+    """Starts every server on entering and stops them on leaving."""
+
+    NEWARE_CHANNEL = "27-1-1-1"
+
+    def __init__(self, clock: Clock, folder: Path, seed: int = 1) -> None:
+        self.clock = clock
+        self.folder = folder
+        self.step_files = folder / "step-files"
+        half, full = silicon_half_cell(), silicon_lfp_cell(Format.COIN)
+        self.positions = {
+            "A1": Position(SimulatedCell(half, clock, seed), half, 101, source="smu", impedance="eis"),
+            "B1": Position(SimulatedCell(full, clock, seed + 1), full, 102, cycler=("neware", self.NEWARE_CHANNEL)),
+        }
+        press = SimulatedCell(half, clock, seed + 2)
+        a1, b1 = self.positions["A1"].cell, self.positions["B1"].cell
+        self._servers: dict[str, VirtualInstrument] = {
+            "smu": VirtualKeithley2450(a1, clock=clock),
+            "eis": VirtualSolartron(a1, clock),
+            "neware": VirtualNeware({self.NEWARE_CHANNEL: b1}, clock),
+            "scanner": VirtualKeithleyDaq6510({101: a1, 102: b1}, clock=clock),
+            "press-meter": VirtualKeysight3446x(press, clock=clock),
+            "press-force": VirtualModbusLoadCell(lambda: press.pressure_Pa() * half.sensor.area_m2),
+        }
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        self.step_files.mkdir(parents=True, exist_ok=True)
+        for server in self._servers.values():
+            self._stack.enter_context(server)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def connections(self) -> dict[str, Connection]:
+        """How to reach each instrument, once the bench is started."""
+        address = {name: server.address for name, server in self._servers.items()}
+        scaled = self.clock.speed != 1.0
+        return {
+            "smu": Connection("keithley-2450", address["smu"]),
+            # A scaled bench answers after scaled times: the driver waits by the same clock.
+            "eis": Connection(
+                "solartron-1260-1287",
+                address["eis"],
+                {"speed": self.clock.speed, "write_wait_s": 0.0} if scaled else {},
+            ),
+            "neware": Connection("neware-bts", address["neware"], {"step_file_folder": str(self.step_files)}),
+            "scanner": Connection("keithley-daq6510", address["scanner"]),
+            "press-meter": Connection("keysight-3446x", address["press-meter"]),
+            "press-force": Connection(
+                "modbus-load-cell", address["press-force"], {"register": 0, "dtype": "float32", "capacity_N": 2000.0}
+            ),
+        }
