@@ -10,7 +10,8 @@ from typing import Protocol
 class Clock(Protocol):
     """Seconds since the Unix epoch, and sleeping, at the clock's own pace."""
 
-    speed: float
+    @property
+    def speed(self) -> float: ...
 
     def now(self) -> float: ...
 
