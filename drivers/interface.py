@@ -297,6 +297,10 @@ class ImpedanceSource(Instrument, Protocol):
         """Measure point by point. However the iteration ends, the cell is left at open circuit."""
         ...
 
+    def interrupt(self) -> None:
+        """From another thread: break off the running point, which ends the sweep with an error."""
+        ...
+
 
 @runtime_checkable
 class ProgramCycler(Instrument, Protocol):

@@ -12,12 +12,18 @@ from drivers.keithley2450 import Keithley2450
 from drivers.keithley2700 import Keithley2700
 from drivers.keithley_daq6510 import KeithleyDaq6510
 from drivers.keysight3446x import Keysight3446x
+from drivers.modbus_load_cell import ModbusLoadCell
+from drivers.neware_bts import NewareBts
+from drivers.solartron import SolartronImpedance
 
 DRIVERS: Mapping[str, type[Instrument]] = {
     "keithley-2450": Keithley2450,
     "keithley-2700": Keithley2700,
     "keithley-daq6510": KeithleyDaq6510,
     "keysight-3446x": Keysight3446x,
+    "modbus-load-cell": ModbusLoadCell,
+    "neware-bts": NewareBts,
+    "solartron-1260-1287": SolartronImpedance,
 }
 
 
@@ -30,14 +36,15 @@ def open_instrument(driver: str, address: str, settings: Mapping[str, object]) -
 
     Raises `SettingsError` before anything is opened, and what the driver raises on opening.
     """
+    check_settings(driver, settings)
+    return DRIVERS[driver](address, **settings)  # type: ignore[call-arg]  # a Protocol says nothing of its constructor
+
+
+def check_settings(driver: str, settings: Mapping[str, object]) -> None:
+    """Raises `SettingsError` where the driver or one of its settings is unknown, missing or of the wrong kind."""
     if driver not in DRIVERS:
         raise SettingsError(f"there is no driver {driver!r}{_suggest(driver, DRIVERS)}")
     cls = DRIVERS[driver]
-    _check_settings(driver, cls, settings)
-    return cls(address, **settings)  # type: ignore[call-arg]  # a Protocol says nothing of its constructor
-
-
-def _check_settings(driver: str, cls: type[Instrument], settings: Mapping[str, object]) -> None:
     parameters = dict(list(inspect.signature(cls).parameters.items())[1:])  # the first is the address
     for name in settings:
         if name not in parameters:

@@ -159,6 +159,10 @@ class Client:
     def clear_trip(self, channel: str, who: str = "") -> None:
         self._command(channel, "clear-trip", who)
 
+    def shut_down(self) -> None:
+        """End the station in order: sources are opened, runs stay to be taken up at the next start."""
+        self._send("POST", "/shutdown", json={})
+
     def _command(self, channel: str, verb: str, who: str) -> None:
         self._send("POST", f"/channels/{channel}/{verb}", json={"who": who}, timeout=60.0)
 

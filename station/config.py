@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
+from drivers.registry import SettingsError, check_settings
 from protocols.limits import LimitsModel, Model
 from protocols.quantities import Seconds
 
@@ -117,8 +118,13 @@ def read_config(path: Path) -> StationConfig:
 
 
 def _loose_ends(config: StationConfig) -> list[tuple[tuple[str, ...], str]]:
-    """References to instruments that are not there, and positions used twice."""
+    """Unknown drivers and settings, references to instruments that are not there, positions used twice."""
     found: list[tuple[tuple[str, ...], str]] = []
+    for name, instrument in config.instruments.items():
+        try:
+            check_settings(instrument.driver, instrument.settings)
+        except SettingsError as error:
+            found.append((("instruments", name), str(error)))
     taken: dict[tuple[object, ...], str] = {}
     for name, channel in config.channels.items():
         place = ("channels", name)
@@ -128,10 +134,10 @@ def _loose_ends(config: StationConfig) -> list[tuple[tuple[str, ...], str]]:
             "impedance": channel.impedance,
             "sensor": channel.sensor.meter if channel.sensor else None,
         }
-        for key, instrument in used.items():
-            if instrument is not None and instrument not in config.instruments:
+        for key, wanted in used.items():
+            if wanted is not None and wanted not in config.instruments:
                 known = ", ".join(config.instruments) or "none"
-                found.append(((*place, key), f"there is no instrument '{instrument}'; there are: {known}"))
+                found.append(((*place, key), f"there is no instrument '{wanted}'; there are: {known}"))
         positions: list[tuple[str, tuple[object, ...]]] = []
         if channel.source:
             positions.append(("source", ("source", channel.source)))

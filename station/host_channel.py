@@ -56,6 +56,7 @@ class HostChannel(Channel):
         self._state: State | None = None
         self._patience = Patience(around.lost_after_s)
         self._sweeping: asyncio.Task[None] | None = None
+        self._measuring = False  # this very channel has the impedance instrument and measures
         self._must_restore = False
         self._at_once = False
 
@@ -134,8 +135,7 @@ class HostChannel(Channel):
         await self._source.call(lambda source: source.off())
 
     def _halt(self) -> None:
-        if self._sweeping is not None:
-            self._sweeping.cancel()
+        self._interrupt_sweep()
         if self._program is not None and self._state is not None:
             self._state = sequencer.pause(self._program, self._state, self.around.clock.now()).state
 
@@ -338,10 +338,12 @@ class HostChannel(Channel):
         sweep = _sweep(plan, _protection(self.limits.limits))
         points = await self._impedance.call(lambda instrument: instrument.sweep(sweep))
         measured: list[interface.ImpedancePoint] = []
+        self._measuring = True
         try:
             while (point := await self._impedance.call(lambda _: next(points, None))) is not None:
                 measured.append(point)
         finally:
+            self._measuring = False
             await asyncio.shield(self._impedance.call(lambda _: points.close()))
         return Spectrum(
             number=0,
@@ -356,10 +358,18 @@ class HostChannel(Channel):
             imaginary_ohm=tuple(point.impedance_ohm.imag for point in measured),
         )
 
-    async def _cancel_sweep(self) -> None:
+    def _interrupt_sweep(self) -> asyncio.Task[None] | None:
+        """Break off a running sweep, even in the middle of a point of minutes."""
         sweeping, self._sweeping = self._sweeping, None
-        if sweeping is not None:
+        if sweeping is not None and not sweeping.done():
             sweeping.cancel()
+            if self._impedance is not None and self._measuring and self._impedance.opened is not None:
+                self._impedance.opened.interrupt()
+        return sweeping
+
+    async def _cancel_sweep(self) -> None:
+        sweeping = self._interrupt_sweep()
+        if sweeping is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await sweeping
 

@@ -55,7 +55,9 @@ class StartOrder(Order):
     cell_file: str = "cell"
 
 
-def build_app(station: Station, token: str, hosts: tuple[str, ...] = ()) -> FastAPI:
+def build_app(
+    station: Station, token: str, hosts: tuple[str, ...] = (), shut_down: Callable[[], None] = lambda: None
+) -> FastAPI:
     """The HTTP application around a station; opening the app opens the station."""
 
     @contextlib.asynccontextmanager
@@ -69,7 +71,7 @@ def build_app(station: Station, token: str, hosts: tuple[str, ...] = ()) -> Fast
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", *hosts])
     _errors(app)
     _reading_routes(app, station)
-    _command_routes(app, station, token)
+    _command_routes(app, station, token, shut_down)
     return app
 
 
@@ -137,10 +139,14 @@ def _reading_routes(app: FastAPI, station: Station) -> None:
         return StreamingResponse(_live(station), media_type="application/x-ndjson")
 
 
-def _command_routes(app: FastAPI, station: Station, token: str) -> None:
+def _command_routes(app: FastAPI, station: Station, token: str, shut_down: Callable[[], None]) -> None:
     def known(authorization: Annotated[str, Header()] = "") -> None:
         if not secrets.compare_digest(authorization.removeprefix("Bearer ").encode(), token.encode()):
             raise HTTPException(401, "this command needs the station's token (set CELLSTATION_TOKEN)")
+
+    @app.post("/shutdown", dependencies=[Depends(known)], status_code=204)
+    async def shutdown() -> None:
+        shut_down()
 
     @app.post("/channels/{name}/start", dependencies=[Depends(known)])
     async def start(name: str, order: StartOrder) -> RunView:
@@ -196,7 +202,10 @@ def listen(host: str, port: int) -> socket.socket:
 def serve(station: Station, listener: socket.socket, token: str) -> None:
     """Run until interrupted; the orderly end opens every source's circuit."""
     host = str(listener.getsockname()[0])
-    config = uvicorn.Config(
-        build_app(station, token, (host,)), log_config=None, access_log=False, timeout_graceful_shutdown=1
-    )
-    uvicorn.Server(config).run(sockets=[listener])
+
+    def shut_down() -> None:
+        server.should_exit = True
+
+    app = build_app(station, token, (host,), shut_down)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+    server.run(sockets=[listener])

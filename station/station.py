@@ -12,10 +12,9 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from drivers.registry import DRIVERS, open_instrument
-
 from calibration.record import Calibration, newest
 from drivers.interface import ImpedanceSource, Instrument, ProgramCycler, ResistanceMeter, Source
+from drivers.registry import DRIVERS, open_instrument
 from drivers.simulated.clock import Clock, ScaledClock
 from protocols import library
 from protocols.cell import read_cell
@@ -91,6 +90,7 @@ class Station:
         await asyncio.to_thread(self.writer.close)
 
     def _take_up(self) -> None:
+        self.writer.flush(10.0)  # what was spooled before a crash comes first
         for stored, checkpoint in self.archive.open_runs():
             channel = self.channels.get(stored.channel)
             if channel is None:

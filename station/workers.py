@@ -36,6 +36,11 @@ class Worker(Generic[I]):
         """Run `use(instrument)` in the instrument's thread; raises what it raises."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._use, use)
 
+    @property
+    def opened(self) -> I | None:
+        """The instrument where it is open, for the few calls that are safe from any thread."""
+        return self._instrument
+
     async def close(self, *, leave: bool = False) -> None:
         """Close the link; with `leave` a source's output stays as it is."""
         await asyncio.get_running_loop().run_in_executor(self._executor, self._close, leave)

@@ -20,7 +20,7 @@ from drivers.simulated.clock import Clock
 from drivers.simulated.keithley2450 import VirtualKeithley2450
 from drivers.simulated.keithley_daq6510 import VirtualKeithleyDaq6510
 from drivers.simulated.keysight3446x import VirtualKeysight3446x
-from drivers.simulated.modbus_load_cell import VirtualModbusLoadCell
+from drivers.simulated.modbus_load_cell import LoadCellMap, VirtualModbusLoadCell
 from drivers.simulated.neware_bts import VirtualNeware
 from drivers.simulated.server import VirtualInstrument
 from drivers.simulated.solartron import VirtualSolartron
@@ -69,7 +69,10 @@ class VirtualBench:
             "neware": VirtualNeware({self.NEWARE_CHANNEL: b1}, clock),
             "scanner": VirtualKeithleyDaq6510({101: a1, 102: b1}, clock=clock),
             "press-meter": VirtualKeysight3446x(press, clock=clock),
-            "press-force": VirtualModbusLoadCell(lambda: press.pressure_Pa() * half.sensor.area_m2),
+            "press-force": VirtualModbusLoadCell(
+                lambda: press.pressure_Pa() * half.sensor.area_m2,
+                LoadCellMap(value=0, dtype="float32", status=None, command=None),
+            ),
         }
         self._stack = contextlib.ExitStack()
 

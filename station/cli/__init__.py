@@ -1,0 +1,72 @@
+"""The command line: `cellstation COMMAND`. Scripts depend on its words.
+
+Every command exits 0 on success, 1 on a failed run or check, 2 on bad usage, and says what is wrong and
+where on stderr.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import typer
+
+from calibration.record import CalibrationError
+from drivers.interface import InstrumentError
+from drivers.registry import SettingsError
+from protocols.document import DocumentError
+from station.channel import ChannelError
+from station.cli import bench, channels, config, database, protocol, results
+from station.client import ClientError
+from station.config import ConfigError
+from station.export import ExportError
+from station.store import StoreError
+
+app = typer.Typer(
+    name="cellstation",
+    help="Runs a battery test bench: cyclers, potentiostats, impedance analysers and in-cell pressure sensors.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+bench.add_to(app)
+config.add_to(app)
+channels.add_to(app)
+results.add_to(app)
+app.add_typer(protocol.app, name="protocol")
+app.add_typer(database.app, name="db")
+
+PLAIN_ERRORS = (
+    CalibrationError,
+    ChannelError,
+    ClientError,
+    ConfigError,
+    DocumentError,
+    ExportError,
+    InstrumentError,
+    SettingsError,
+    StoreError,
+)
+
+
+def main() -> None:
+    """The entry point; what a user can cause ends in one clear line, not in a traceback."""
+    logging.basicConfig(
+        level=os.environ.get("CELLSTATION_LOG", "WARNING").upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    try:
+        app()
+    except PLAIN_ERRORS as error:
+        print(error, file=sys.stderr)
+        sys.exit(1)
+    except KeyError as error:  # a name that is not there, with those that are
+        print(error.args[0] if error.args else error, file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,5 @@
+"""`python -m station.cli` is `cellstation`."""
+
+from station.cli import main
+
+main()

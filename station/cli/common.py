@@ -1,0 +1,57 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+
+from station.access import DEFAULT_URL, token
+from station.client import Client
+from station.config import read_config
+
+console = Console()
+err = Console(stderr=True)
+
+Connect = Annotated[str, typer.Option("--connect", help="URL of the running station", envvar="CELLSTATION_URL")]
+AsJson = Annotated[bool, typer.Option("--json", help="machine-readable output")]
+Database = Annotated[
+    str | None, typer.Option("--db", help="database URL; otherwise that of station.toml in this folder")
+]
+CONNECT_DEFAULT = DEFAULT_URL
+
+
+def client(url: str) -> Client:
+    return Client(url, token())
+
+
+def who() -> str:
+    """The person at the keyboard, for the audit log."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # no name for this user id
+        return "someone"
+
+
+def say_json(content: Any) -> None:
+    json.dump(_plain(content), sys.stdout, ensure_ascii=False, indent=2)
+    print()
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, BaseModel):
+        return content.model_dump(mode="json")
+    if isinstance(content, list | tuple):
+        return [_plain(each) for each in content]
+    return content
+
+
+def database_url(given: str | None) -> str:
+    """From the option, or from `station.toml` in this folder."""
+    return given if given is not None else read_config(Path("station.toml")).station.database

@@ -1,0 +1,86 @@
+"""runs, export, report."""
+
+from __future__ import annotations
+
+import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from station.cli.common import AsJson, Database, console, database_url, say_json
+from station.export import export as write_export
+from station.report import write_report
+from station.store import Archive
+
+RunId = Annotated[str, typer.Argument(help="id of a run, as 'cellstation runs' lists it; 'last' is the newest")]
+
+
+class Format(StrEnum):
+    BDF_CSV = "bdf-csv"
+    BDF_PARQUET = "bdf-parquet"
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(runs)
+    app.command()(export)
+    app.command()(report)
+
+
+def runs(db: Database = None, as_json: AsJson = False) -> None:
+    """All runs in the database, newest first."""
+    views = Archive(database_url(db)).runs()
+    if as_json:
+        say_json(views)
+        return
+    table = Table()
+    for heading in ("run", "channel", "cell", "protocol", "state", "started", "cycles", "readings"):
+        table.add_column(heading)
+    for view in views:
+        started = datetime.datetime.fromtimestamp(view.started, datetime.UTC).astimezone()
+        table.add_row(
+            view.run_id,
+            view.channel,
+            view.cell,
+            view.protocol + (" (SIMULATED)" if view.simulated else ""),
+            f"{view.state}{': ' + view.reason if view.reason else ''}",
+            f"{started:%Y-%m-%d %H:%M}",
+            str(view.cycles),
+            str(view.readings),
+        )
+    console.print(table)
+
+
+def export(
+    run_id: RunId,
+    output: Annotated[Path, typer.Option("-o", "--output", help="the file to write")],
+    form: Annotated[Format, typer.Option("--format", help="file format")] = Format.BDF_CSV,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file if it exists")] = False,
+    db: Database = None,
+) -> None:
+    """Write a run's readings as a Battery Data Format file, with its metadata and spectra beside it."""
+    archive = Archive(database_url(db))
+    write_export(archive, _resolved(archive, run_id), form, output, overwrite=overwrite)
+    console.print(str(output), markup=False)
+
+
+def report(
+    run_id: RunId,
+    output: Annotated[Path, typer.Option("-o", "--output", help="the HTML file to write")],
+    db: Database = None,
+) -> None:
+    """Write a page about one run: the cell, the curves, the cycles, what it depended on."""
+    archive = Archive(database_url(db))
+    write_report(archive, _resolved(archive, run_id), output)
+    console.print(str(output), markup=False)
+
+
+def _resolved(archive: Archive, run_id: str) -> str:
+    if run_id != "last":
+        return run_id
+    views = archive.runs()
+    if not views:
+        raise KeyError("there is no run in this database")
+    return views[0].run_id
