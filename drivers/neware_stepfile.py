@@ -45,6 +45,17 @@ class StepMap:
 
     origins: tuple[int, ...]
 
+    @classmethod
+    def from_text(cls, text: str) -> StepMap:
+        """Read what `to_text` wrote; `ValueError` where it is something else."""
+        origins = tuple(map(int, text.split()))
+        if not origins:
+            raise ValueError("no step numbers")
+        return cls(origins)
+
+    def to_text(self) -> str:
+        return " ".join(map(str, self.origins)) + "\n"
+
     def program_step(self, wire: int) -> int:
         """The program's step for the file's step `wire` (1-based); the end step counts as the last one.
 

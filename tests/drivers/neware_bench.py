@@ -1,11 +1,14 @@
-"""A small bench for the NEWARE tests: a capacitor behind a resistor for a cell, and a virtual tester."""
+"""A small bench for the NEWARE tests: a capacitor behind a resistor for a cell, a tester that reads from a script."""
 
 from __future__ import annotations
 
+import socket
 import threading
 
+from drivers.neware_bts import NewareBts
 from drivers.simulated.clock import Clock
-from drivers.simulated.wiring import Controller, Drive, DriveCurrent, DriveVoltage, FixedCell, OpenCircuit
+from drivers.simulated.server import VirtualInstrument
+from drivers.simulated.wiring import Controller, Drive, FixedCell
 
 CHANNEL = "27-21-1-1"
 OTHER = "27-21-2-1"
@@ -60,4 +63,33 @@ class CapacitorCell(FixedCell):
                 self._set(drive)
 
 
-__all__ = ["CHANNEL", "OTHER", "CapacitorCell", "DriveCurrent", "DriveVoltage", "OpenCircuit"]
+class QuickNeware(NewareBts):
+    """The driver with a test's patience."""
+
+    poll_period_s = 0.02
+    confirm_s = 0.3
+
+
+class ScriptedTester(VirtualInstrument):
+    """Answers each request in turn with a reply from the script, and keeps what it was asked."""
+
+    resource = "{host}:{port}"
+
+    def __init__(self, *replies: str) -> None:
+        super().__init__()
+        self.replies = list(replies)
+        self.requests: list[str] = []
+
+    def serve(self, connection: socket.socket) -> None:
+        pending = b""
+        while chunk := connection.recv(65536):
+            pending += chunk
+            while b"#\r\n" in pending:
+                request, pending = pending.split(b"#\r\n", 1)
+                self.requests.append(request.decode() + "#\r\n")
+                connection.sendall(recorded(self.replies.pop(0)))
+
+
+def recorded(text: str) -> bytes:
+    """A reply as a BTS 8.0 client sends it: CRLF within, and its end mark."""
+    return text.strip().replace("\n", "\r\n").encode() + b"\n\n#\r\n"
