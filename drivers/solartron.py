@@ -56,6 +56,7 @@ class SolartronImpedance:
     model: ClassVar[str] = "Solartron 1260 + 1287"
     safe_state: ClassVar[str] = "1287 polarisation off and in full standby (cell disconnected), 1260 generator at 0 V"
     frequency_range = Range(10e-6, 1e6)  # Hz; the 1260 alone goes to 32 MHz
+    point_margin_s = 10.0  # waited for a result beyond one and a half times what it should take
 
     def __init__(
         self,
@@ -97,6 +98,7 @@ class SolartronImpedance:
 
     def identify(self) -> str:
         """What the 1260 says; the 1287 has no words for what it is."""
+        self._check_open()
         return self.analyser.line.query("*IDN?")
 
     def check_sweep(self, sweep: Sweep) -> None:
@@ -120,15 +122,16 @@ class SolartronImpedance:
         self._interrupted.set()
 
     def make_safe(self) -> None:
+        self._check_open()
         self._open_circuit(self.patience_s if self._maybe_polarised else 0.0)
 
     def close(self) -> None:
         if self._closed:
             return
-        self._closed = True
         try:
             self.make_safe()
         finally:
+            self._closed = True
             self.analyser.line.close()
             self.potentiostat.line.close()
 
@@ -139,15 +142,18 @@ class SolartronImpedance:
         self.close()
 
     def _sweep(self, sweep: Sweep) -> Iterator[ImpedancePoint]:
+        self._check_open()
         self._interrupted.clear()
         try:
             self._polarise(sweep)
             for frequency in sweep.frequencies_Hz:
+                self._check_open()
                 point = self._point(frequency)
                 self._check_cell(sweep.protection)
                 yield point
         finally:
-            self.make_safe()
+            if not self._closed:
+                self.make_safe()
 
     def _polarise(self, sweep: Sweep) -> None:
         """From standby to polarised at the bias, with the limits set before and the voltages verified."""
@@ -192,7 +198,7 @@ class SolartronImpedance:
             raise InstrumentError(
                 f"sweep interrupted at {frequency_Hz:g} Hz", instrument=self.model, address=self.address
             )
-        ratio = self.analyser.result(frequency_Hz, 1.5 * takes_s + 10 - takes_s / self.speed)
+        ratio = self.analyser.result(frequency_Hz, 1.5 * takes_s + self.point_margin_s - takes_s / self.speed)
         return ImpedancePoint(frequency_Hz, ratio * self.potentiostat.resistor_ohm * self.impedance_factor)
 
     def _check_cell(self, protection: Protection) -> float:
@@ -222,7 +228,7 @@ class SolartronImpedance:
         try:
             self.analyser.stop()
         except InstrumentError as error:
-            log.warning("1260 generator not switched off (the cell is disconnected): %s", error)
+            log.warning("1260: generator at 0 V is not certain (the cell is not polarised): %s", error)
 
     def _try_to_open(self) -> list[InstrumentError]:
         """Each step whatever became of the one before; what failed."""
@@ -252,6 +258,10 @@ class SolartronImpedance:
         self._check("impedance_factor", 0 < self.impedance_factor < math.inf, f"{self.impedance_factor}: above 0")
         self._check("integration_s", self.integration_s in Range(0.01, 1e5), f"{self.integration_s} s: 0.01 to 1e5 s")
         self._check("integration_cycles", self.integration_cycles >= 1, f"{self.integration_cycles}: at least 1")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Unreachable("closed by this program", instrument=self.model, address=self.address)
 
     def _check(self, what: str, fits: bool, why: str) -> None:
         if not fits:

@@ -94,9 +94,10 @@ class Solartron1260:
         return self._parse(self.line.read(timeout_s), frequency_Hz)
 
     def stop(self) -> None:
-        """Break off a measurement and take the generator to 0 V."""
+        """Break off a measurement and take the generator to 0 V; the answer shows that all before was taken."""
         self.write("BK")
         self.write(f"VA {number(0.0)}")
+        self.line.query("*IDN?")
 
     def _identified(self) -> str:
         identity = self.line.query("*IDN?")

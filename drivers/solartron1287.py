@@ -121,7 +121,7 @@ class Solartron1287:
         for command in ("BY1", *VOLTMETER):  # whatever state another program left
             self.write(command)
         _, current_A = self.measure()
-        if abs(current_A) > (threshold_A := 0.01 * FULL_SCALE_V / self.resistor_ohm):
+        if abs(current_A) > (threshold_A := 0.005 * FULL_SCALE_V / self.resistor_ohm):
             raise NotSafe(
                 f"{current_A:g} A flows after polarisation off, more than {threshold_A:g} A",
                 instrument=self.model,

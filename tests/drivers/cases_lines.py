@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from drivers.interface import ForceGauge, Instrument
+from drivers.interface import ForceGauge, ImpedanceSource, Instrument
 from drivers.modbus_load_cell import ModbusLoadCell
+from drivers.simulated.clock import ScaledClock
 from drivers.simulated.modbus_load_cell import LoadCellMap, VirtualModbusLoadCell
+from drivers.simulated.solartron import VirtualSolartron
+from drivers.simulated.wiring import FixedCell
+from drivers.solartron import SolartronImpedance
 from tests.drivers.contract import Case
 
 FLOAT_MAP = LoadCellMap(value=7, dtype="float32", status=6, overload_bit=3, command=5)
@@ -28,7 +32,21 @@ def read_force(driver: Instrument) -> object:
     return driver.read_force()
 
 
+SPEED = 1e4
+
+
+def open_solartron(address: str) -> SolartronImpedance:
+    return SolartronImpedance(address, write_wait_s=0.0, timeout_s=0.3, patience_s=2.0, speed=SPEED)
+
+
 CASES = [
+    Case(
+        name="solartron-1260-1287",
+        virtual=lambda: VirtualSolartron(FixedCell(), ScaledClock(speed=SPEED)),
+        open=open_solartron,
+        exchange=lambda driver: driver.identify(),
+        roles=(Instrument, ImpedanceSource),
+    ),
     Case(
         name="modbus-load-cell",
         virtual=lambda: VirtualModbusLoadCell(lambda: 123.45, FLOAT_MAP),

@@ -293,7 +293,7 @@ def behind_proxy(over_rtu: bool) -> Iterator[tuple[ModbusLoadCell, FaultProxy]]:
         proxy = FaultProxy(virtual.port)
         try:
             with ModbusLoadCell(
-                proxy.address(virtual.resource), register=7, dtype="float32", capacity_N=100, timeout_s=0.25
+                proxy.address(virtual.resource), register=7, dtype="float32", capacity_N=100, timeout_s=0.15
             ) as cell:
                 yield cell, proxy
         finally:
@@ -341,19 +341,19 @@ def test_a_late_answer_is_never_taken_for_another_ones(over_rtu: bool) -> None:
     forces = iter([0.0, 1.0, 2.0, 3.0])
 
     def slow_once(chunk: bytes) -> bytes:
-        time.sleep(0.4 if proxy.spoil is slow_once else 0)
+        time.sleep(0.25 if proxy.spoil is slow_once else 0)
         proxy.spoil = None
         return chunk
 
     with VirtualModbusLoadCell(lambda: next(forces), LoadCellMap(dtype="float32"), rtu=over_rtu) as virtual:
         proxy = FaultProxy(virtual.port)
         with ModbusLoadCell(
-            proxy.address(virtual.resource), register=7, dtype="float32", capacity_N=100, timeout_s=0.25
+            proxy.address(virtual.resource), register=7, dtype="float32", capacity_N=100, timeout_s=0.15
         ) as cell:
             proxy.spoil = slow_once
             with pytest.raises(InstrumentTimeout):
                 cell.read_force()
-            time.sleep(0.25)
+            time.sleep(0.2)
             assert cell.read_force() == 2.0
         proxy.close()
 
@@ -361,7 +361,7 @@ def test_a_late_answer_is_never_taken_for_another_ones(over_rtu: bool) -> None:
 def test_two_units_share_one_line() -> None:
     with VirtualModbusLoadCell(lambda: 42.0, LoadCellMap(dtype="float32"), rtu=True) as virtual:
         proxy = FaultProxy(virtual.port)
-        settings: dict[str, Any] = {"register": 7, "dtype": "float32", "capacity_N": 100, "timeout_s": 0.25}
+        settings: dict[str, Any] = {"register": 7, "dtype": "float32", "capacity_N": 100, "timeout_s": 0.15}
         first = ModbusLoadCell(proxy.address(virtual.resource), **settings)
         second = ModbusLoadCell(proxy.address(virtual.resource), **settings)
         assert first._line._wire is second._line._wire
