@@ -43,6 +43,10 @@ class Electrode(Protocol):
         """Let `charge_C` go in over `time_s`, an hour at the most."""
         ...
 
+    def slope_V_C(self) -> float:
+        """dU/dq (zero or negative) of a small charge to and fro, too small to move a hysteresis."""
+        ...
+
     def slowness(self) -> float:
         """The factor on the diffusion resistance at the present filling, at least 1."""
         ...
@@ -65,6 +69,7 @@ class SiliconParameters:
     filling: float = 0.0045  # s as built
     formed: bool = False  # the first lithiation is over
     hysteresis_rate: float = 15.0  # γ of Plett's model
+    hysteresis_elasticity: float = 1e-3  # filling to and fro that leaves the hysteresis alone
     hysteresis_decay_s: float = 40 * 3600.0  # silicon's voltage relaxes for days at open circuit
     first_loss: float = 0.15  # lost in the first full lithiation, relative to `capacity_C`
     first_loss_width: float = 0.4  # filling over which most of that happens
@@ -83,8 +88,9 @@ class Silicon:
     """µm-silicon with hysteresis, a costly first lithiation and a slow loss of lithium and of material.
 
     Hysteresis after Plett's one-state model: dh/d|q| = γ/Q·(±1 - h), +1 while lithiating; the potential lies
-    between the delithiation branch (h = -1) and the lithiation branch (h = +1). Silicon that was never
-    lithiated before follows the first-lithiation curve and loses `first_loss` of its capacity in lithium.
+    between the delithiation branch (h = -1) and the lithiation branch (h = +1). A small excursion to and fro is
+    elastic (a play operator before the model), so that a spectrum sees the curve and not the hysteresis. Silicon
+    that was never lithiated before follows the first-lithiation curve and loses `first_loss` of its capacity.
     """
 
     parameters: SiliconParameters
@@ -92,6 +98,7 @@ class Silicon:
     deepest: float = field(init=False)  # the highest filling ever
     capacity_C: float = field(init=False)
     hysteresis: float = 0.0
+    elastic: float = 0.0  # how far the play is taken up, in filling
     virginity: float = field(init=False)  # 1 while new silicon is being lithiated
     passed_C: float = 0.0  # charge passed in either direction
     bound_C: float = 0.0  # in the SEI and in dead silicon
@@ -112,8 +119,8 @@ class Silicon:
     def lost_C(self) -> float:
         return self.bound_C - self.oxidised_C
 
-    def _after(self, charge_C: float, time_s: float) -> tuple[float, float, float]:
-        """Filling, hysteresis and virginity."""
+    def _after(self, charge_C: float, time_s: float) -> tuple[float, float, float, float]:
+        """Filling, elastic part, hysteresis and virginity."""
         p = self.parameters
         lasting, virgin = charge_C, 0.0
         if charge_C > 0.0:
@@ -123,17 +130,21 @@ class Silicon:
                 fresh_loss = p.first_loss / p.first_loss_width * exp(-self.filling / p.first_loss_width)
                 lasting /= 1.0 + fresh_loss
         change = lasting / self.capacity_C
-        size = abs(change)
-        toward = 1.0 if change > 0.0 else -1.0
-        hysteresis = toward + (self.hysteresis - toward) * exp(-p.hysteresis_rate * size)
-        virginity = virgin + (self.virginity - virgin) * exp(-size / 0.03)
+        stretched = self.elastic + change
+        elastic = min(max(stretched, -p.hysteresis_elasticity), p.hysteresis_elasticity)
+        hysteresis = self.hysteresis
+        if stretched != elastic:
+            toward = 1.0 if change > 0.0 else -1.0
+            hysteresis = toward + (hysteresis - toward) * exp(-p.hysteresis_rate * abs(stretched - elastic))
+        virginity = virgin + (self.virginity - virgin) * exp(-abs(change) / 0.03)
         if time_s > 0.0:
             hysteresis *= exp(-time_s / p.hysteresis_decay_s)
             change -= max(0.0, self.filling) * p.self_discharge_per_s * time_s
-        return max(EMPTIED, self.filling + change), hysteresis, virginity
+        return max(EMPTIED, self.filling + change), elastic, hysteresis, virginity
 
     def potential_after(self, charge_C: float, time_s: float) -> float:
-        return self._potential(*self._after(charge_C, time_s))
+        filling, _, hysteresis, virginity = self._after(charge_C, time_s)
+        return self._potential(filling, hysteresis, virginity)
 
     @staticmethod
     def _potential(filling: float, hysteresis: float, virginity: float) -> float:
@@ -145,7 +156,7 @@ class Silicon:
     def insert(self, charge_C: float, time_s: float) -> None:
         p = self.parameters
         before = self.lithium_C
-        self.filling, self.hysteresis, self.virginity = self._after(charge_C, time_s)
+        self.filling, self.elastic, self.hysteresis, self.virginity = self._after(charge_C, time_s)
         self.deepest = max(self.deepest, self.filling)
         self.passed_C += abs(charge_C)
         if self.filling > 0.0:
@@ -155,6 +166,10 @@ class Silicon:
             self.bound_C += missing
         else:
             self.oxidised_C -= missing
+
+    def slope_V_C(self) -> float:
+        low, high = (self._potential(self.filling + d, self.hysteresis, self.virginity) for d in (1e-6, -1e-6))
+        return (low - high) / (2e-6 * self.capacity_C)
 
     def slowness(self) -> float:
         """Depletion: the last lithium comes out slowly, and the voltage falls back when it may."""
@@ -205,6 +220,10 @@ class Phosphate:
         self.filling = self._after(charge_C)
         self.lost_C += charge_C - (self.lithium_C - before)
 
+    def slope_V_C(self) -> float:
+        low, high = (iron_phosphate(self.filling + d) for d in (1e-6, -1e-6))
+        return (low - high) / (2e-6 * self.parameters.capacity_C)
+
     def slowness(self) -> float:
         return 1.0
 
@@ -240,6 +259,9 @@ class Metal:
     def insert(self, charge_C: float, time_s: float) -> None:
         self.lithium_C += charge_C
         self.plated_C += max(0.0, charge_C)
+
+    def slope_V_C(self) -> float:
+        return 0.0
 
     def slowness(self) -> float:
         return 1.0

@@ -108,7 +108,8 @@ class SimulatedCell:
             raise ValueError(f"frequency_Hz is {frequency_Hz}; it must be above zero")
         with self._lock:
             self._catch_up()
-            return impedance(self.parameters.circuit, self._factors(), self._slope_V_C(), frequency_Hz)
+            slope = -(self._positive.slope_V_C() + self._negative.slope_V_C())
+            return impedance(self.parameters.circuit, self._factors(), slope, frequency_Hz)
 
     def pressure_Pa(self) -> float:
         """True stack pressure."""
@@ -179,13 +180,6 @@ class SimulatedCell:
             thermal.transfer * (1.0 + circuit.transfer.growth_per_cycle * cycles) * slowness**0.25,
             thermal.diffusion * slowness,
         )
-
-    def _slope_V_C(self) -> float:
-        """dV/dq of the open-circuit voltage for a small charge to and fro, hysteresis included."""
-        charge = 3.6e-3 * self.parameters.nominal_capacity_Ah
-        rise = self._positive.potential_after(-charge, 0.0) - self._positive.potential_after(charge, 0.0)
-        fall = self._negative.potential_after(charge, 0.0) - self._negative.potential_after(-charge, 0.0)
-        return (rise - fall) / (2.0 * charge)
 
     def _trial(self, time_s: float, factors: Factors) -> OperatingPoint:
         """The point after a step of `time_s` with a constant current that meets the drive at its end."""

@@ -17,10 +17,11 @@ from drivers.simulated.cell import (
     silicon_half_cell,
     silicon_lfp_cell,
 )
+from drivers.simulated.cell.electrodes import SiliconParameters
 from drivers.simulated.cell.mechanics import Casing, Stack
 from drivers.simulated.cell.sensor import Sensor
 from drivers.simulated.clock import ManualClock
-from drivers.simulated.wiring import DriveCurrent, OpenCircuit
+from drivers.simulated.wiring import DriveCurrent
 
 
 @pytest.mark.parametrize("cell", [silicon_half_cell(), silicon_lfp_cell(Format.COIN), lithium_symmetric_cell()])
@@ -128,13 +129,21 @@ def test_sister_cells_differ_a_little_and_the_same_seed_gives_the_same_cell() ->
     assert scattered(cell, 3).casing.preload_Pa == pytest.approx(52e3, rel=0.15)
 
 
-def test_overcharged_stack_loses_contact_and_reads_infinity() -> None:
-    """A thin preload and a lithium foil that is used up: no pressure, no reading, no negative number."""
+def test_stack_that_shrinks_loses_contact_and_reads_infinity() -> None:
+    """Silicon that was built in full and comes out thin: no pressure, no reading, no negative number."""
     cell = silicon_half_cell()
+    assert isinstance(cell.positive, SiliconParameters)
+    loose = replace(
+        cell,
+        positive=replace(cell.positive, filling=0.9, formed=True),
+        casing=replace(cell.casing, preload_Pa=20e3),
+    )
     clock = ManualClock()
-    loose = SimulatedCell(replace(cell, casing=replace(cell.casing, preload_Pa=2e3)), clock)
-    assert math.isfinite(loose.sensor_resistance_ohm())
-    loose._negative.lithium_C = -20.0  # the foil has been stripped in a past we need not simulate
-    loose.drive(OpenCircuit())
-    clock.sleep(10)
-    assert loose.pressure_Pa() == 0.0 and loose.sensor_resistance_ohm() == math.inf
+    simulated = SimulatedCell(loose, clock)
+    assert math.isfinite(simulated.sensor_resistance_ohm())
+    simulated.drive(DriveCurrent(cell.current_A(0.2), 0.0, 2.0))
+    clock.sleep(3 * 3600)
+    assert simulated.pressure_Pa() == 0.0 and simulated.sensor_resistance_ohm() == math.inf
+    simulated.drive(DriveCurrent(-cell.current_A(0.2), 0.0, 2.0))
+    clock.sleep(3 * 3600)
+    assert simulated.pressure_Pa() > 0.0
