@@ -2,7 +2,8 @@
 
 Charge is counted in coulombs and is positive when it puts lithium into the electrode. Every coulomb
 that passes is found again in `lithium_C` (it can come back) or in `lost_C` (it cannot: bound in the
-solid-electrolyte interphase, SEI, or trapped in silicon that lost contact).
+solid-electrolyte interphase, SEI, or trapped in silicon that lost contact; what oxidises the electrolyte
+on an emptied, overcharged electrode counts there as negative).
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ FARADAY = 96485.33  # C/mol
 VOLUME_IN_SILICON = 9.0e-6
 VOLUME_IN_METAL = 13.0e-6
 VOLUME_IN_PHOSPHATE = 2.85e-6
+
+EMPTIED = -0.02  # filling from which the electrolyte is oxidised instead, on the potential's plateau
 
 
 class Electrode(Protocol):
@@ -41,7 +44,7 @@ class Electrode(Protocol):
         ...
 
     def slope_V_C(self) -> float:
-        """dU/dq for a small lithiating charge (zero or negative)."""
+        """dU/dq (zero or negative) of a small charge to and fro, too small to move a hysteresis."""
         ...
 
     def slowness(self) -> float:
@@ -63,9 +66,10 @@ class SiliconParameters:
 
     capacity_C: float  # of the silicon that takes part, from s = 0 to s = 1
     area_m2: float
-    filling: float = 0.0017  # s as built
+    filling: float = 0.0045  # s as built
     formed: bool = False  # the first lithiation is over
-    hysteresis_rate: float = 20.0  # γ of Plett's model
+    hysteresis_rate: float = 15.0  # γ of Plett's model
+    hysteresis_elasticity: float = 1e-3  # filling to and fro that leaves the hysteresis alone
     hysteresis_decay_s: float = 40 * 3600.0  # silicon's voltage relaxes for days at open circuit
     first_loss: float = 0.15  # lost in the first full lithiation, relative to `capacity_C`
     first_loss_width: float = 0.4  # filling over which most of that happens
@@ -84,8 +88,9 @@ class Silicon:
     """µm-silicon with hysteresis, a costly first lithiation and a slow loss of lithium and of material.
 
     Hysteresis after Plett's one-state model: dh/d|q| = γ/Q·(±1 - h), +1 while lithiating; the potential lies
-    between the delithiation branch (h = -1) and the lithiation branch (h = +1). Silicon that was never
-    lithiated before follows the first-lithiation curve and loses `first_loss` of its capacity in lithium.
+    between the delithiation branch (h = -1) and the lithiation branch (h = +1). A small excursion to and fro is
+    elastic (a play operator before the model), so that a spectrum sees the curve and not the hysteresis. Silicon
+    that was never lithiated before follows the first-lithiation curve and loses `first_loss` of its capacity.
     """
 
     parameters: SiliconParameters
@@ -93,9 +98,11 @@ class Silicon:
     deepest: float = field(init=False)  # the highest filling ever
     capacity_C: float = field(init=False)
     hysteresis: float = 0.0
+    elastic: float = 0.0  # how far the play is taken up, in filling
     virginity: float = field(init=False)  # 1 while new silicon is being lithiated
     passed_C: float = 0.0  # charge passed in either direction
-    lost_C: float = 0.0
+    bound_C: float = 0.0  # in the SEI and in dead silicon
+    oxidised_C: float = 0.0
 
     def __post_init__(self) -> None:
         p = self.parameters
@@ -108,8 +115,12 @@ class Silicon:
     def lithium_C(self) -> float:
         return self.filling * self.capacity_C
 
-    def _after(self, charge_C: float, time_s: float) -> tuple[float, float, float]:
-        """Filling, hysteresis and virginity."""
+    @property
+    def lost_C(self) -> float:
+        return self.bound_C - self.oxidised_C
+
+    def _after(self, charge_C: float, time_s: float) -> tuple[float, float, float, float]:
+        """Filling, elastic part, hysteresis and virginity."""
         p = self.parameters
         lasting, virgin = charge_C, 0.0
         if charge_C > 0.0:
@@ -119,17 +130,21 @@ class Silicon:
                 fresh_loss = p.first_loss / p.first_loss_width * exp(-self.filling / p.first_loss_width)
                 lasting /= 1.0 + fresh_loss
         change = lasting / self.capacity_C
-        size = abs(change)
-        toward = 1.0 if change > 0.0 else -1.0
-        hysteresis = toward + (self.hysteresis - toward) * exp(-p.hysteresis_rate * size)
-        virginity = virgin + (self.virginity - virgin) * exp(-size / 0.03)
+        stretched = self.elastic + change
+        elastic = min(max(stretched, -p.hysteresis_elasticity), p.hysteresis_elasticity)
+        hysteresis = self.hysteresis
+        if stretched != elastic:
+            toward = 1.0 if change > 0.0 else -1.0
+            hysteresis = toward + (hysteresis - toward) * exp(-p.hysteresis_rate * abs(stretched - elastic))
+        virginity = virgin + (self.virginity - virgin) * exp(-abs(change) / 0.03)
         if time_s > 0.0:
             hysteresis *= exp(-time_s / p.hysteresis_decay_s)
             change -= max(0.0, self.filling) * p.self_discharge_per_s * time_s
-        return self.filling + change, hysteresis, virginity
+        return max(EMPTIED, self.filling + change), elastic, hysteresis, virginity
 
     def potential_after(self, charge_C: float, time_s: float) -> float:
-        return self._potential(*self._after(charge_C, time_s))
+        filling, _, hysteresis, virginity = self._after(charge_C, time_s)
+        return self._potential(filling, hysteresis, virginity)
 
     @staticmethod
     def _potential(filling: float, hysteresis: float, virginity: float) -> float:
@@ -141,22 +156,24 @@ class Silicon:
     def insert(self, charge_C: float, time_s: float) -> None:
         p = self.parameters
         before = self.lithium_C
-        self.filling, self.hysteresis, self.virginity = self._after(charge_C, time_s)
+        self.filling, self.elastic, self.hysteresis, self.virginity = self._after(charge_C, time_s)
         self.deepest = max(self.deepest, self.filling)
         self.passed_C += abs(charge_C)
         if self.filling > 0.0:
             self.capacity_C *= exp(-p.fade_per_cycle * abs(charge_C) / (2.0 * p.capacity_C))
-        self.lost_C += charge_C - (self.lithium_C - before)
+        missing = charge_C - (self.lithium_C - before)
+        if missing > 0.0:
+            self.bound_C += missing
+        else:
+            self.oxidised_C -= missing
 
     def slope_V_C(self) -> float:
-        h = 1e-6
-        high = self._potential(self.filling - h, self.hysteresis, self.virginity)
-        low = self._potential(self.filling + h, self.hysteresis, self.virginity)
-        return (low - high) / (2.0 * h * self.capacity_C)
+        low, high = (self._potential(self.filling + d, self.hysteresis, self.virginity) for d in (1e-6, -1e-6))
+        return (low - high) / (2e-6 * self.capacity_C)
 
     def slowness(self) -> float:
         """Depletion: the last lithium comes out slowly, and the voltage falls back when it may."""
-        return 1.0 + 60.0 * exp(-max(0.0, self.filling) / 0.005)
+        return 1.0 + 60.0 * exp(-max(0.0, self.filling) / 0.012)
 
     def cycles(self) -> float:
         return self.passed_C / (2.0 * self.parameters.capacity_C)
@@ -165,7 +182,7 @@ class Silicon:
         p = self.parameters
         share = p.share_empty + (p.share_full - p.share_empty) * min(max(self.filling, 0.0), 1.0)
         swollen = VOLUME_IN_SILICON * (share * self.lithium_C - p.share_empty * p.filling * p.capacity_C)
-        return (swollen + p.volume_of_lost * self.lost_C) / (FARADAY * p.area_m2)
+        return (swollen + p.volume_of_lost * self.bound_C) / (FARADAY * p.area_m2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,16 +210,19 @@ class Phosphate:
         return self.filling * self.parameters.capacity_C
 
     def potential_after(self, charge_C: float, time_s: float) -> float:
-        return iron_phosphate(self.filling + charge_C / self.parameters.capacity_C)
+        return iron_phosphate(self._after(charge_C))
+
+    def _after(self, charge_C: float) -> float:
+        return max(EMPTIED, self.filling + charge_C / self.parameters.capacity_C)
 
     def insert(self, charge_C: float, time_s: float) -> None:
-        self.filling += charge_C / self.parameters.capacity_C
+        before = self.lithium_C
+        self.filling = self._after(charge_C)
+        self.lost_C += charge_C - (self.lithium_C - before)
 
     def slope_V_C(self) -> float:
-        h = 1e-6
-        return (iron_phosphate(self.filling + h) - iron_phosphate(self.filling - h)) / (
-            2.0 * h * self.parameters.capacity_C
-        )
+        low, high = (iron_phosphate(self.filling + d) for d in (1e-6, -1e-6))
+        return (low - high) / (2e-6 * self.parameters.capacity_C)
 
     def slowness(self) -> float:
         return 1.0

@@ -17,7 +17,7 @@ from math import exp
 
 SOFTENING = 2e-3  # keeps Verbrugge's poles at s = 0 and s = 1 finite
 EMPTY_RISE_V = 1.5  # amplitude and width of the rise of an emptied silicon electrode
-EMPTY_WIDTH = 0.004
+EMPTY_WIDTH = 0.01
 OXIDATION_V = 3.5  # where the collector or the electrolyte takes over from an emptied electrode
 PLATING_V = -0.03
 STRIPPING_V = 0.015

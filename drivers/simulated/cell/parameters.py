@@ -61,9 +61,9 @@ class CellParameters:
 HALF_CELL_CIRCUIT = Circuit(
     inductance_H=0.6e-6,
     ohmic_ohm=2.5,
-    film=Arc.peaking_at(2.5e3, 5.0, n=0.85, growth_per_cycle=0.012),
-    transfer=Arc.peaking_at(12.0, 8.0, n=0.80, growth_per_cycle=0.006),
-    diffusion=Tail(q=1.5, n=0.6, time_constant_s=120.0),
+    film=Arc.peaking_at(2.5e3, 4.5, n=0.85, growth_per_cycle=0.012),
+    transfer=Arc.peaking_at(12.0, 7.5, n=0.80, growth_per_cycle=0.006),
+    diffusion=Tail(q=1.8, n=0.6, time_constant_s=120.0),
 )
 FULL_CELL_CIRCUIT = replace(
     HALF_CELL_CIRCUIT,
@@ -94,7 +94,7 @@ def silicon_half_cell(
     silicon = SiliconParameters(
         capacity_C=mass_g * SILICON_IN_USE_mAh_g * MILLIAMPERE_HOUR_C,
         area_m2=area_m2,
-        filling=0.003 if formed else 0.0017,
+        filling=_filling(formed),
         formed=formed,
     )
     return CellParameters(
@@ -113,12 +113,17 @@ def silicon_half_cell(
 
 
 def silicon_lfp_cell(
-    format: Format = Format.POUCH, *, area_cm2: float | None = None, capacity_mAh: float | None = None
+    format: Format = Format.POUCH,
+    *,
+    area_cm2: float | None = None,
+    capacity_mAh: float | None = None,
+    formed: bool = False,
 ) -> CellParameters:
     """Si ‖ LFP, 2 to 3.9 V.
 
     A pouch has 7.5 cm² and 11.7 mAh at C/10, a coin 1.131 cm² and as much for each cm², unless other values are
-    given. `capacity_mAh` is that of the second cycle; the first charge is larger by what the silicon keeps.
+    given. `capacity_mAh` is that of the second cycle; the first charge is larger by what the silicon keeps. A
+    formed cell is discharged and has its first cycle behind it; a new one rests below 1 V.
     """
     area = area_cm2 if area_cm2 is not None else {Format.COIN: pi / 4.0 * 1.2**2, Format.POUCH: 7.5}[format]
     capacity = capacity_mAh if capacity_mAh is not None else 11.7 / 7.5 * area
@@ -127,8 +132,8 @@ def silicon_lfp_cell(
     return CellParameters(
         name="Si ‖ LFP",
         format=format,
-        positive=PhosphateParameters(capacity_C * 1.175, area_m2),
-        negative=SiliconParameters(capacity_C * 1.15, area_m2),
+        positive=PhosphateParameters(capacity_C * 1.175, area_m2, filling=0.845 if formed else 0.99),
+        negative=SiliconParameters(capacity_C * 1.15, area_m2, filling=_filling(formed), formed=formed),
         circuit=FULL_CELL_CIRCUIT.scaled(1.0 / area),
         casing=CASINGS[format],
         sensor=SensorParameters(),
@@ -178,6 +183,11 @@ def scattered(cell: CellParameters, seed: int, relative: float = 0.03) -> CellPa
         nominal_capacity_Ah=cell.nominal_capacity_Ah * capacity,
         active_mass_g=cell.active_mass_g * capacity,
     )
+
+
+def _filling(formed: bool) -> float:
+    """Of discharged silicon: as it is made, or as its first cycle leaves it."""
+    return 0.012 if formed else 0.0045
 
 
 def _with_capacity(electrode: ElectrodeParameters, factor: float) -> ElectrodeParameters:

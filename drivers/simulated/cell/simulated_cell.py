@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 from math import isfinite
 from random import Random
+from typing import TYPE_CHECKING
 
 from drivers.simulated.cell.electrodes import (
     Electrode,
@@ -21,7 +22,7 @@ from drivers.simulated.cell.parameters import CellParameters, ElectrodeParameter
 from drivers.simulated.cell.regulation import OperatingPoint, check, operate
 from drivers.simulated.cell.sensor import Sensor
 from drivers.simulated.clock import Clock
-from drivers.simulated.wiring import Controller, Drive, OpenCircuit
+from drivers.simulated.wiring import Controller, Drive, OpenCircuit, WiredCell
 
 SHORTEST_STEP_S = 0.05
 LONGEST_STEP_S = 10.0
@@ -74,8 +75,8 @@ class SimulatedCell:
         self._sensor = Sensor(parameters.sensor, Random(seed), self._stack.pressure_Pa)
         self._charge_C = 0.0
         self._set_temperature(temperature_degC)
-        self._next_step_s = SHORTEST_STEP_S
-        self._point = self._settle()
+        self._point = OperatingPoint(0.0, 0.0, False)
+        self._settle()
 
     # --- what the instruments see
 
@@ -107,7 +108,7 @@ class SimulatedCell:
             raise ValueError(f"frequency_Hz is {frequency_Hz}; it must be above zero")
         with self._lock:
             self._catch_up()
-            slope = -self._positive.slope_V_C() - self._negative.slope_V_C()
+            slope = -(self._positive.slope_V_C() + self._negative.slope_V_C())
             return impedance(self.parameters.circuit, self._factors(), slope, frequency_Hz)
 
     def pressure_Pa(self) -> float:
@@ -135,7 +136,7 @@ class SimulatedCell:
         with self._lock:
             self._catch_up()
             self._set_temperature(temperature_degC)
-            self._point = self._settle()
+            self._settle()
 
     def state(self) -> CellState:
         """The truth, for tests and for judging what the instruments make of it."""
@@ -191,16 +192,15 @@ class SimulatedCell:
 
         return operate(self._drive, voltage_at, resistance, self._point.current_A)
 
-    def _settle(self) -> OperatingPoint:
-        """The point right after something outside changed, before any time has passed."""
-        self._point = OperatingPoint(0.0, 0.0, False)
+    def _settle(self) -> None:
+        """Go to the point right after something outside changed, before any time has passed."""
         self._next_step_s = SHORTEST_STEP_S
-        return self._trial(0.0, self._factors())
+        self._point = self._trial(0.0, self._factors())
 
     def _apply(self, drive: Drive) -> None:
         if drive != self._drive:
             self._drive = drive
-            self._point = self._settle()
+            self._settle()
 
     def _catch_up(self) -> None:
         if self._integrating:  # a controller is asking; the present is the step that it was called for
@@ -256,6 +256,10 @@ class SimulatedCell:
         self._charge_C += charge
         self._elapsed_s += time_s
         self._point = point
+
+
+if TYPE_CHECKING:
+    _wired: type[WiredCell] = SimulatedCell
 
 
 def _electrode(parameters: ElectrodeParameters) -> Electrode:
