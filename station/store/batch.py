@@ -71,8 +71,8 @@ def encode(item: Numbered) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A number of NumPy's, as Python's own."""
-    return value.item()
+    """A number of NumPy's, as Python's own; what is no value at all, as people would see it."""
+    return value.item() if hasattr(value, "item") else repr(value)
 
 
 def decode(line: str) -> Numbered:

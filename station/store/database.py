@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -123,6 +124,7 @@ def _alembic(connection: Connection | None = None) -> Config:
     return config
 
 
+@functools.cache
 def newest_version() -> str:
     return ScriptDirectory.from_config(_alembic()).get_current_head() or ""
 
