@@ -92,7 +92,7 @@ def start_station(config: Path) -> str:
     command = [sys.executable, "-m", "station.cli", "serve", "--config", str(config)]
     with log.open("ab") as sink:
         apart = {"start_new_session": True} if os.name == "posix" else {"creationflags": 0x00000200}
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, **apart)  # type: ignore[call-overload]
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, **apart)
     _wait_for_service(url, None, log)
     return url
 

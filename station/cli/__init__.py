@@ -52,10 +52,8 @@ PLAIN_ERRORS = (
 
 def main() -> None:
     """The entry point; what a user can cause ends in one clear line, not in a traceback."""
-    logging.basicConfig(
-        level=os.environ.get("CELLSTATION_LOG", "WARNING").upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    level = os.environ.get("CELLSTATION_LOG", "WARNING").upper()
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         app()
     except PLAIN_ERRORS as error:

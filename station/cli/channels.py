@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -121,7 +122,7 @@ def _text_or_name(given: str) -> tuple[str, str]:
     return given, given
 
 
-def _command(verb: str) -> object:
+def _command(verb: str) -> Callable[..., None]:
     def command(channel: Name, connect: Connect = CONNECT_DEFAULT) -> None:
         with client(connect) as station:
             getattr(station, verb.replace("-", "_"))(channel, who())
