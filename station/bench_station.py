@@ -12,7 +12,7 @@ from drivers.simulated.cell import CellParameters
 
 CELL_NAMES = {"A1": "si-half-cell-1", "B1": "si-lfp-coin-1"}
 CHEMISTRIES = {"A1": "Si | Li", "B1": "Si | LFP"}
-LIMITS_V = {"A1": (-0.1, 2.5), "B1": (1.5, 4.2)}
+LIMITS_V = {"A1": (-0.1, 2.5), "B1": (-0.1, 4.2)}
 
 
 def write_station(bench: VirtualBench, folder: Path, *, epoch: float, port: int = 8765) -> Path:
@@ -86,7 +86,7 @@ def _cell(name: str, position: Position) -> str:
         f"active_mass: {p.active_mass_g * 1e3:.6g} mg\n"
         f"electrode_area: {p.electrode_area_cm2:.6g} cm^2\n"
         f"nominal_capacity: {p.nominal_capacity_Ah * 1e3:.6g} mAh\n"
-        f"limits: {{voltage: [{low} V, {high} V], current: 10 mA}}\n"
+        f"limits: {{voltage: [{low} V, {high} V], current: 20 mA}}\n"
     )
 
 

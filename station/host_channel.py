@@ -35,6 +35,8 @@ from station.sequencer import (
 from station.workers import Patience, Worker
 
 LONGEST_COMMIT_WAIT_S = 0.25
+CLAMP_MARGIN_V = 0.02
+"""How far beyond a step's end of voltage the source itself may go: more than its error, less than harm."""
 
 
 class HostChannel(Channel):
@@ -281,8 +283,9 @@ class HostChannel(Channel):
         match command:
             case OpenCircuit():
                 await self._insist(lambda source: source.off())
-            case HoldCurrent(current):
-                await self._insist(lambda source: source.apply(interface.Current(current), protection))
+            case HoldCurrent(current, until_V):
+                clamped = _clamped(protection, current, until_V)
+                await self._insist(lambda source: source.apply(interface.Current(current), clamped))
             case HoldVoltage(voltage, limit):
                 narrowed = replace(protection, current_max_A=min(protection.current_max_A, limit or math.inf))
                 await self._insist(lambda source: source.apply(interface.Voltage(voltage), narrowed))
@@ -392,6 +395,15 @@ class HostChannel(Channel):
 
 def _protection(limits: Limits) -> Protection:
     return Protection(limits.voltage_min_V, limits.voltage_max_V, limits.current_max_A)
+
+
+def _clamped(protection: Protection, current_A: float, until_V: float | None) -> Protection:
+    """The protection narrowed to just beyond the step's own end: where a source is left without a station, it stops."""
+    if until_V is None:
+        return protection
+    if current_A > 0:
+        return replace(protection, voltage_max_V=min(protection.voltage_max_V, until_V + CLAMP_MARGIN_V))
+    return replace(protection, voltage_min_V=max(protection.voltage_min_V, until_V - CLAMP_MARGIN_V))
 
 
 def _sweep(plan: SweepPlan, protection: Protection) -> Sweep:

@@ -49,6 +49,7 @@ class OpenCircuit:
 @dataclass(frozen=True, slots=True)
 class HoldCurrent:
     current_A: float
+    until_V: float | None = None  # where the step ends or goes over to a hold: the source need not go beyond
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +256,7 @@ def drive(step: Step, state: State) -> Command:
             assert step.current_A is not None
             if state.holding and step.voltage_V is not None:
                 return HoldVoltage(step.voltage_V, abs(step.current_A))
-            return HoldCurrent(step.current_A)
+            return HoldCurrent(step.current_A, _until_V(step))
 
 
 def next_due(program: Program, state: State) -> float:
@@ -270,6 +271,14 @@ def next_due(program: Program, state: State) -> float:
 
 
 # --- inside a step
+
+
+def _until_V(step: Step) -> float | None:
+    rising = step.kind is Kind.CHARGE
+    ends = [end.value for end in step.ends if end.quantity is Quantity.VOLTAGE and end.rising is rising]
+    if step.voltage_V is not None:
+        ends.append(step.voltage_V)
+    return (min(ends) if rising else max(ends)) if ends else None
 
 
 def _integrated(state: State, sample: Sample) -> State:
