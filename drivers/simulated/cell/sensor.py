@@ -18,7 +18,7 @@ class SensorParameters:
     """The true response of one sensor, which a calibration has to find.
 
     On the loading branch, at `reference_degC`, when `settled_s` have passed since it was loaded:
-    R = `anchor_ohm` · (P / `anchor_Pa`)^-`exponent`.
+    R in Ω is `anchor_ohm` · (P / `anchor_Pa`)^-`exponent`.
     """
 
     diameter_m: float = 14e-3

@@ -54,7 +54,8 @@ class SimulatedCell:
     noise but the sensor's, whose random numbers come from `seed`.
 
     A controller is called while the cell is held for its caller: it must return without waiting for
-    another thread that may be calling this cell, and it may call the cell itself.
+    another thread that may be calling this cell, and it may call the cell itself. What it raises reaches
+    whoever asked the cell last.
     """
 
     def __init__(self, parameters: CellParameters, clock: Clock, seed: int = 0, temperature_degC: float = 25.0) -> None:
