@@ -159,10 +159,10 @@ class Courier:
     def _is_datas_fault(self, error: Exception) -> bool:
         if isinstance(error, IntegrityError | DataError):
             return True
-        if isinstance(error, InterfaceError | ProgrammingError):  # a wrong type, or tables that are gone
-            self.let_go()
-            self._reach()  # raises where the database is not as it should be
-            return True
+        if isinstance(error, InterfaceError | ProgrammingError):
+            # A value of a wrong type is found by the driver; tables or rights that are missing, by the server.
+            by_driver = getattr(error.orig, "sqlstate", None) is None
+            return by_driver and not error.connection_invalidated
         return not isinstance(error, SQLAlchemyError | sqlite3.Error | OSError)
 
     def _reject(self, item: Numbered, error: Exception) -> None:

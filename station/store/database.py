@@ -235,7 +235,7 @@ def backup(url: str | URL, target: Path) -> None:
     """Copy a SQLite database, also while a station writes to it; `target` must not exist yet."""
     address = parse(url)
     if address.drivername != "sqlite":
-        plain = address.set(drivername="postgresql", password=None).render_as_string()
+        plain = address._replace(drivername="postgresql", password=None).render_as_string()
         raise StoreError(
             "PostgreSQL is backed up by its own tool, run: "
             f'pg_dump --format=custom --file="{target}" --dbname="{plain}"'

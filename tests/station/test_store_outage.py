@@ -320,8 +320,9 @@ def test_a_batch_that_no_database_would_take_is_set_aside_alone(database_url: st
         writer.submit(numbered(k))
         if k == 4:
             writer.submit(Batch("no such run", readings=(synthetic.reading(1, voltage_V=3.21987),)))
+            writer.submit(Batch("run-1", readings=(synthetic.reading(99, voltage_V=object()),)))  # type: ignore
     assert writer.flush(10)
-    assert "refused 1 batches for good" in (writer.trouble or "")
+    assert "refused 2 batches for good" in (writer.trouble or "")
     assert stored(database_url) == 8
     assert "3.21987" in (spool / "rejected.jsonl").read_text()
     writer.close()
