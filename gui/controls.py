@@ -5,12 +5,15 @@ from __future__ import annotations
 from enum import Enum
 
 from PySide6.QtCore import QSize, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from gui import icons, quantities
 from gui.banners import Banner
 from gui.theme import Theme
 from station.readings import ChannelState, ChannelView
+
+NARROW = 860  # px
 
 
 class Action(Enum):
@@ -58,6 +61,7 @@ class Controls(QFrame):
         self._theme = theme
         self._view: ChannelView | None = None
         self._connected = False
+        self._narrow = False
         self._doing: dict[str, Action] = {}
         self._name = QLabel("–")
         self._name.setProperty("role", "title")
@@ -77,6 +81,7 @@ class Controls(QFrame):
         for widget in (self._name, self._mark, self._state):
             head.addWidget(widget)
         head.addSpacing(8)
+        self._about.setMinimumWidth(1)
         head.addWidget(self._about, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(14, 8, 14, 10)
@@ -102,6 +107,7 @@ class Controls(QFrame):
             caption, value = QLabel(title), QLabel(quantities.NOTHING)
             caption.setProperty("role", "caption")
             value.setProperty("role", "value")
+            value.setMinimumWidth(1)
             grid.addWidget(caption, 0, place)
             grid.addWidget(value, 1, place)
             self._values[title.split()[0]] = (caption, value)
@@ -113,22 +119,30 @@ class Controls(QFrame):
         self._reason.set_theme(theme)
         for action, button in self.buttons.items():
             colour = "#ffffff" if action is Action.STOP else theme.text
-            button.setIcon(icons.icon(SHAPES[action], colour, theme.border))
-        for title, colour in (
-            ("Voltage", theme.voltage),
-            ("Current", theme.current),
-            ("Pressure", theme.pressure),
-        ):
-            self._values[title][1].setStyleSheet(f"color: {colour};")
+            button.setIcon(icons.icon(SHAPES[action](), colour, theme.faint))
+        self._dress_values()
         if self._view is not None:
             self.show_channel(self._view)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._narrow != (self.width() < NARROW):
+            self._narrow = self.width() < NARROW
+            self._dress_values()
+
+    def _dress_values(self) -> None:
+        colours = {"Voltage": self._theme.voltage, "Current": self._theme.current, "Pressure": self._theme.pressure}
+        for name, (_, value) in self._values.items():
+            colour = colours.get(name, self._theme.text)
+            value.setStyleSheet(f"color: {colour}; font-size: {15 if self._narrow else 20}px;")
 
     def show_channel(self, view: ChannelView) -> None:
         self._view = view
         colour = self._theme.state(view.state)
         self._name.setText(view.name)
         self._mark.setPixmap(icons.pixmap(icons.STATES[view.state], colour, 20))
-        self._state.setText(view.state.value.upper())
+        word = view.state.value.upper()
+        self._state.setText(word if self._connected else f"{word} when last heard of")
         self._state.setStyleSheet(f"color: {colour}; font-weight: 700; font-size: 14px;")
         place = (view.cell and f"cell {view.cell}", view.protocol, view.step_name and f"step {view.step_name}")
         cycle = quantities.cycle(view.cycle, view.cycles_planned) if view.cycle is not None else ""
@@ -159,6 +173,8 @@ class Controls(QFrame):
 
     def set_connected(self, connected: bool) -> None:
         self._connected = connected
+        if self._view is not None:
+            self.show_channel(self._view)
         self._enable()
 
     def begin(self, channel: str, action: Action) -> None:

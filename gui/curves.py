@@ -6,9 +6,9 @@ import math
 from collections import deque
 
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QComboBox,
     QGridLayout,
     QHBoxLayout,
     QPushButton,
@@ -30,10 +30,12 @@ from gui.figures import (
 from gui.history import Profile, RunHistory, TimeSeries
 from gui.plots import Plot
 from gui.theme import Theme
+from gui.widgets import Choice
 from station.readings import ChannelView, CycleView, RunView, SpectrumView
 
 REDRAW_MS = 1000
 LIVE_SAMPLES = 1000
+LOW = 520  # px: six plots in less are too low to read
 SPANS = (("1 h", 3600.0), ("24 h", 86400.0), ("All", None))
 
 
@@ -51,6 +53,7 @@ class CurvePanel(QWidget):
         self._speed = 1.0
         self._dirty = False
         self._in_cycle_unit: float | None = None
+        self._page, self._low = "Overview", False
 
         self.voltage, self.current, self.pressure = VoltageFigure(theme), CurrentFigure(theme), PressureFigure(theme)
         self.profiles, self.cycles = ProfileFigure(theme), CycleFigure(theme)
@@ -71,8 +74,8 @@ class CurvePanel(QWidget):
     # --- making
 
     def _build(self) -> None:
-        self.runs = QComboBox()
-        self.runs.setMinimumWidth(150)
+        self.runs = Choice()
+        self.runs.setMinimumWidth(160)
         self.runs.setAccessibleName("Run")
         self.runs.setToolTip("The channel's runs, newest first")
         self._pages = QButtonGroup(self)
@@ -81,9 +84,9 @@ class CurvePanel(QWidget):
         bar.setSpacing(6)
         for name in ("Overview", "Time", "Cycles", "Impedance"):
             bar.addWidget(_segment(name, self._pages, checked=name == "Overview"))
-        bar.addStretch(1)
-        bar.addWidget(self.runs, 2)
-        bar.addStretch(1)
+        bar.addSpacing(10)
+        bar.addWidget(self.runs, 1)
+        bar.addSpacing(10)
         for name, _ in SPANS:
             bar.addWidget(_segment(name, self._spans, checked=name == "All"))
         self.follow = _segment("Follow", None, checked=True)
@@ -135,21 +138,10 @@ class CurvePanel(QWidget):
         self._draw_everything()
 
     def show_page(self, name: str) -> None:
-        """'Overview' has all; the others show some of the plots larger."""
-        pages: dict[str, tuple[tuple[Plot, int, int, int], ...]] = {  # plot, row, column, rows spanned
-            "Overview": (
-                (self.voltage, 0, 0, 2),
-                (self.current, 2, 0, 2),
-                (self.pressure, 4, 0, 2),
-                (self.profiles, 0, 1, 2),
-                (self.cycles, 2, 1, 2),
-                (self.nyquist, 4, 1, 2),
-            ),
-            "Time": ((self.voltage, 0, 0, 2), (self.current, 2, 0, 2), (self.pressure, 4, 0, 2)),
-            "Cycles": ((self.profiles, 0, 0, 6), (self.cycles, 0, 1, 3), (self.cycle_pressure, 3, 1, 3)),
-            "Impedance": ((self.nyquist, 0, 0, 6),),
-        }
-        shown = pages[name]
+        """'Overview' has all, or the four that matter most where the window is low; the others show some larger."""
+        self._page = name
+        self._low = self.height() < LOW
+        shown = self._pages_now()[name]
         for figure in self.figures:
             self._grid.removeWidget(figure)
             figure.hide()
@@ -161,8 +153,29 @@ class CurvePanel(QWidget):
         self._grid.setColumnStretch(1, 1 if two else 0)
         for row in range(6):
             self._grid.setRowStretch(row, 1)
-        button = next(each for each in self._pages.buttons() if each.text() == name)
-        button.setChecked(True)
+        next(each for each in self._pages.buttons() if each.text() == name).setChecked(True)
+
+    def _pages_now(self) -> dict[str, tuple[tuple[Plot, int, int, int], ...]]:
+        """By page: plot, row, column, rows spanned of the six."""
+        all_six = (
+            *((figure, 2 * row, 0, 2) for row, figure in enumerate(self.over_time)),
+            *((figure, 2 * row, 1, 2) for row, figure in enumerate((self.profiles, self.cycles, self.nyquist))),
+        )
+        four = (
+            *((figure, 3 * row, 0, 3) for row, figure in enumerate((self.voltage, self.pressure))),
+            *((figure, 3 * row, 1, 3) for row, figure in enumerate((self.profiles, self.cycles))),
+        )
+        return {
+            "Overview": four if self._low else all_six,
+            "Time": tuple((figure, 2 * row, 0, 2) for row, figure in enumerate(self.over_time)),
+            "Cycles": ((self.profiles, 0, 0, 6), (self.cycles, 0, 1, 3), (self.cycle_pressure, 3, 1, 3)),
+            "Impedance": ((self.nyquist, 0, 0, 6),),
+        }
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._low != (self.height() < LOW):
+            self.show_page(self._page)
 
     # --- what comes in
 

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QCheckBox,
-    QComboBox,
     QDialog,
     QFormLayout,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QListWidget,
@@ -22,6 +21,7 @@ from PySide6.QtWidgets import (
 from gui import quantities
 from gui.banners import Banner
 from gui.theme import Theme
+from gui.widgets import Choice, TickBox
 from station.readings import CellView, ChannelState, ChannelView, ProtocolView, StationView
 
 
@@ -103,7 +103,7 @@ class ClearTrip(Confirmation):
         self.reason = QLabel(view.reason or "no reason was given")
         self.reason.setWordWrap(True)
         self.reason.setProperty("role", "heading")
-        self.tick = QCheckBox("I have looked at the cell, and the cause is removed")
+        self.tick = TickBox("I have looked at the cell, and the cause is removed")
         self.tick.toggled.connect(self.go.setEnabled)
         self.column.insertWidget(2, self.reason)
         self.column.insertWidget(3, self.tick)
@@ -120,7 +120,7 @@ class StartDialog(QDialog):
         self.setWindowTitle("Start a run")
         self.resize(840, 560)
         self._station = station
-        self.channels, self.cells, self.protocols = QComboBox(), QComboBox(), QListWidget()
+        self.channels, self.cells, self.protocols = Choice(), Choice(), QListWidget()
         self.channels.addItems([view.name for view in station.channels if view.state is ChannelState.IDLE])
         self.channels.setCurrentText(channel)
         self.summary = QLabel("Fetching the station's cells and protocols …")
@@ -154,13 +154,17 @@ class StartDialog(QDialog):
         left.addLayout(form)
         left.addWidget(QLabel("Protocol"))
         left.addWidget(self.protocols, 1)
-        right = QVBoxLayout()
+        plan = QFrame()
+        plan.setObjectName("card")
+        right = QVBoxLayout(plan)
+        right.setContentsMargins(18, 14, 18, 14)
+        right.setSpacing(12)
         right.addWidget(self.consequence)
         right.addWidget(self.summary, 1)
         sides = QHBoxLayout()
         sides.setSpacing(20)
         sides.addLayout(left, 1)
-        sides.addLayout(right, 1)
+        sides.addWidget(plan, 1)
         buttons = QHBoxLayout()
         buttons.setSpacing(12)
         buttons.addStretch(1)

@@ -7,10 +7,11 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt
 from PySide6.QtGui import QPixmap
-from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QHeaderView, QLabel, QTableView, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QHeaderView, QLabel, QTableView, QVBoxLayout
 
 from gui import icons, quantities
 from gui.theme import Theme
+from gui.widgets import Choice
 from station.readings import EventView, Level
 
 COLUMNS = ("Time", "", "Channel", "What", "Who")
@@ -93,9 +94,9 @@ class EventModel(QAbstractTableModel):
         if role == _MARK:
             return self._marks[event.level] if column == 1 else None
         if role == _TIP:
-            return event.text if column == 3 else event.level.value if column == 1 else None
+            return (quantities.clock_time(event.time), event.level.value, None, event.text, None)[column]
         if column == 0:
-            return quantities.clock_time(event.time)
+            return quantities.short_time(event.time)
         return (None, "", event.channel or quantities.NOTHING, event.text, event.who)[column]
 
 
@@ -112,7 +113,7 @@ class EventLog(QFrame):
         self._selected: str | None = None
         title = QLabel("Events")
         title.setProperty("role", "heading")
-        self.channels, self.levels = QComboBox(), QComboBox()
+        self.channels, self.levels = Choice(), Choice()
         self.channels.addItems([EVERY, SELECTED])
         self.levels.addItems([name for name, _ in LEVELS])
         for box in (self.channels, self.levels):
@@ -144,7 +145,7 @@ class EventLog(QFrame):
         table.verticalHeader().setDefaultSectionSize(28)
         header = table.horizontalHeader()
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        for column, width in enumerate((146, 30, 62, 300, 74)):
+        for column, width in enumerate((84, 30, 62, 300, 70)):
             header.resizeSection(column, width)
         header.setSectionResizeMode(3, QHeaderView.ResizeMode.Stretch)
 

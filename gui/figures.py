@@ -29,7 +29,7 @@ class TimeFigure(Plot):
     def __init__(self, title: str, theme: Theme, *, unit: str, factor: float, bottom_text: str = "") -> None:
         super().__init__(title, theme, bottom=TimeAxis(bottom_text))
         self._unit, self._factor = unit, factor
-        self.item.setLabel("left", f"{title} ({unit})")
+        self.item.setLabel("left", unit)
         self.item.getAxis("left").enableAutoSIPrefix(False)
         self.view.setMouseEnabled(x=True, y=False)
         self.view.enableAutoRange(y=True)
@@ -64,8 +64,8 @@ class TimeFigure(Plot):
         if len(known) == 0:
             return ""
         index = int(known[np.argmin(np.abs(self._t[known] - x))])
-        seconds, unit = time_unit(float(np.ptp(self.view.viewRange()[0])))
-        return f"{self._t[index] / seconds:.4g} {unit}   {self.words(index)}"
+        seconds, unit = time_unit(*self.view.viewRange()[0])
+        return f"{self._t[index] / seconds:.3f} {unit}   {self.words(index)}"
 
 
 class VoltageFigure(TimeFigure):
@@ -88,7 +88,7 @@ class CurrentFigure(TimeFigure):
         factor, unit = (1.0, "A") if most >= 1.0 else (1e3, "mA") if most >= 1e-4 or most == 0.0 else (1e6, "µA")
         if unit != self._unit:
             self._factor, self._unit = factor, unit
-            self.item.setLabel("left", f"Current ({unit})")
+            self.item.setLabel("left", unit)
         super().draw(t_s, values)
 
     def words(self, index: int) -> str:
@@ -99,7 +99,7 @@ class PressureFigure(TimeFigure):
     """With the band of its expanded uncertainty (k = 2)."""
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__("Pressure", theme, unit="kPa", factor=1e-3, bottom_text="test time")
+        super().__init__("Pressure", theme, unit="kPa", factor=1e-3, bottom_text="Test time")
         self.band = Band()
         self.item.addItem(self.band)
         self._U = EMPTY
@@ -134,7 +134,7 @@ class ProfileFigure(Plot):
 
     def __init__(self, theme: Theme) -> None:
         super().__init__("Voltage over capacity", theme)
-        self.item.setLabel("left", "Voltage (V)")
+        self.item.setLabel("left", "V")
         self._profiles: tuple[Profile, ...] = ()
         self._unit = (1e3, "mAh")
         self.curves: list[pg.PlotDataItem] = []
@@ -185,7 +185,7 @@ class CycleFigure(Plot):
         super().__init__("Capacity and efficiency", theme)
         self.item.setLabel("bottom", "Cycle")
         self.item.showAxis("right")
-        self.item.setLabel("right", "Coulombic efficiency (%)")
+        self.item.setLabel("right", "CE (%)")
         self.item.getAxis("right").setGrid(False)
         self.item.getAxis("right").setWidth(50)
         self.right = pg.ViewBox(enableMenu=False)
@@ -218,7 +218,7 @@ class CycleFigure(Plot):
         """A cycle that goes on is not drawn: its capacity is not known yet."""
         self._rows = tuple(cycle for cycle in cycles if cycle.coulombic_efficiency is not None)
         self._factor, self._unit = (1e3 / mass_g, "mAh/g") if mass_g else (1e3, "mAh")
-        self.item.setLabel("left", f"Capacity ({self._unit})")
+        self.item.setLabel("left", self._unit)
         self.item.getAxis("left").enableAutoSIPrefix(False)
         n = np.array([row.cycle for row in self._rows], dtype=np.float64)
         charge = np.array([row.charge_capacity_Ah for row in self._rows]) * self._factor
@@ -252,7 +252,7 @@ class CyclePressureFigure(Plot):
     def __init__(self, theme: Theme) -> None:
         super().__init__("Pressure range by cycle", theme)
         self.item.setLabel("bottom", "Cycle")
-        self.item.setLabel("left", "Pressure (kPa)")
+        self.item.setLabel("left", "kPa")
         self.item.getAxis("left").enableAutoSIPrefix(False)
         self.bars = pg.PlotDataItem(connect="pairs")
         self.item.addItem(self.bars)

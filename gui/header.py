@@ -81,7 +81,7 @@ class Header(QWidget):
         self.theme_button.setText("Light" if theme.name == "dark" else "Dark")
         for state, chip in self.chips.items():
             colour = "#ffffff" if state is ChannelState.TRIPPED else theme.state(state)
-            chip.setIcon(icons.icon(lambda state=state: icons.STATES[state], colour, theme.border))
+            chip.setIcon(icons.icon(icons.STATES[state], colour, theme.faint))
 
     def show_station(self, station: StationView) -> None:
         self._title.setText(f"Cellstation · {station.name}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPainterPath, QPixmap, QPolygonF, QTransform
@@ -84,6 +83,10 @@ def resume() -> QPainterPath:
     return _rectangle(0.08, 0.08, 0.17, 0.84).united(_polygon((0.34, 0.08), (0.96, 0.5), (0.34, 0.92)))
 
 
+def downward() -> QPainterPath:
+    return _polygon((0.0, 0.25), (1.0, 0.25), (0.5, 0.8))
+
+
 def tick() -> QPainterPath:
     return _polygon((0.04, 0.54), (0.18, 0.40), (0.38, 0.60), (0.82, 0.14), (0.96, 0.28), (0.38, 0.88))
 
@@ -118,7 +121,7 @@ def pixmap(shape: QPainterPath, colour: str, pixels: int = 18, ratio: float = 2.
     return image
 
 
-def icon(shape: Callable[[], QPainterPath], colour: str, disabled: str) -> QIcon:
-    made = QIcon(pixmap(shape(), colour))
-    made.addPixmap(pixmap(shape(), disabled), QIcon.Mode.Disabled)
+def icon(shape: QPainterPath, colour: str, disabled: str) -> QIcon:
+    made = QIcon(pixmap(shape, colour))
+    made.addPixmap(pixmap(shape, disabled), QIcon.Mode.Disabled)
     return made

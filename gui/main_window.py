@@ -24,6 +24,7 @@ from station.client import Client
 from station.readings import CellView, ChannelState, ChannelView, EventView, ProtocolView, StationView
 
 COMMAND_THREADS = 4  # a stop never waits behind another channel's pause
+MANY_CHANNELS = 12
 NOTHING_STOPS = "Closing this window stops no test"
 
 
@@ -68,7 +69,7 @@ class MainWindow(QMainWindow):
         left.addWidget(self.events)
         left.setStretchFactor(0, 3)
         left.setStretchFactor(1, 1)
-        left.setSizes([560, 220])
+        left.setSizes([640, 190])
         right = QWidget()
         column = QVBoxLayout(right)
         column.setContentsMargins(0, 0, 0, 0)
@@ -146,9 +147,16 @@ class MainWindow(QMainWindow):
         self.events.offer_channels([view.name for view in station.channels])
         self.tiles.show_station(station)
         self._entitle()
+        if first:
+            self._share_width(len(station.channels))
         if first and station.channels:
             self.tiles.select(_first_of_interest(station).name)
         self._show_selected()
+
+    def _share_width(self, channels: int) -> None:
+        """Half of the window to the tiles where there are many."""
+        left = (0.5 if channels > MANY_CHANNELS else 0.33) * self.width()
+        self.sides.setSizes([int(left), int(self.width() - left)])
 
     def _show_selected(self) -> None:
         view = self.channel(self.tiles.selection)

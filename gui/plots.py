@@ -11,14 +11,18 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
 from gui.reduce import Array
 from gui.theme import Theme, font
 
+SYMBOLS = "●▲◇"
 AXIS_WIDTH = 62  # the same on all, so that plots above one another line up
 
-TIME_UNITS = ((2 * 60.0, 1.0, "s"), (2 * 3600.0, 60.0, "min"), (5 * 86400.0, 3600.0, "h"), (np.inf, 86400.0, "d"))
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 
-def time_unit(span_s: float) -> tuple[float, str]:
-    """Seconds in the unit that suits a span, and its name."""
-    return next((seconds, name) for below, seconds, name in TIME_UNITS if span_s < below)
+def time_unit(low_s: float, high_s: float) -> tuple[float, str]:
+    """Seconds in the unit that suits a range, and its name: an hour on the tenth day is read in hours."""
+    if high_s - low_s > 5 * DAY:
+        return DAY, "d"
+    most = max(abs(low_s), abs(high_s))
+    return (HOUR, "h") if most > 2 * HOUR else (MINUTE, "min") if most > 2 * MINUTE else (1.0, "s")
 
 
 class TimeAxis(pg.AxisItem):  # type: ignore[misc]
@@ -33,7 +37,7 @@ class TimeAxis(pg.AxisItem):  # type: ignore[misc]
         self.enableAutoSIPrefix(False)
 
     def setRange(self, low: float, high: float) -> None:
-        seconds, name = time_unit(high - low)
+        seconds, name = time_unit(low, high)
         if name != self._unit:
             self._unit = name
             self.setScale(1 / seconds)
@@ -107,8 +111,9 @@ class Plot(QFrame):
         head.setSpacing(12)
         head.addWidget(self._title)
         head.addWidget(self._key)
-        head.addStretch(1)
-        head.addWidget(self._readout)
+        head.addWidget(self._readout, 1)
+        for label in (self._key, self._readout):
+            label.setMinimumWidth(1)  # the plots share the width evenly, whatever is written above them
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 6, 8, 4)
         column.setSpacing(2)
@@ -154,8 +159,8 @@ class Plot(QFrame):
         return self._message.text()
 
     def key(self, *entries: tuple[str, str]) -> None:
-        """Pairs of colour and word, beside the title."""
-        self._key.setText(" &nbsp; ".join(f'<span style="color:{colour}">■</span> {word}' for colour, word in entries))
+        """Pairs of colour and word, beside the title; a word may begin with a symbol of its own."""
+        self._key.setText(" &nbsp; ".join(_coloured(colour, word) for colour, word in entries))
 
     def read(self, point: QPointF) -> str:
         """What lies nearest to `point` (in the plot's coordinates), in words."""
@@ -169,7 +174,9 @@ class Plot(QFrame):
 
     def set_readout(self, text: str) -> None:
         self._readout.setText(text)
-        self._key.setVisible(not text or self.width() > 480)
+        title, key, readout = (label.sizeHint().width() + 12 for label in (self._title, self._key, self._readout))
+        self._key.setVisible(not text or title + key + readout < self.width() - 20)
+        self._title.setVisible(not text or title + readout < self.width() - 20)
 
     def resizeEvent(self, event: object) -> None:
         self.say(self._message.text())
@@ -190,3 +197,8 @@ class Plot(QFrame):
         width, height = self.view.viewPixelSize()
         distance = ((x - point.x()) / width) ** 2 + ((y - point.y()) / height) ** 2
         return None if not np.isfinite(distance).any() else int(np.nanargmin(distance))
+
+
+def _coloured(colour: str, word: str) -> str:
+    symbol, text = (word[0], word[1:]) if word[0] in SYMBOLS else ("■", f" {word}")
+    return f'<span style="color:{colour}">{symbol}</span>{text}'

@@ -18,7 +18,7 @@ def current(amperes: float | None) -> str:
     if amperes is None or not math.isfinite(amperes):
         return NOTHING
     size = abs(amperes)
-    factor, unit = (1.0, "A") if size >= 1.0 else (1e3, "mA") if size >= 1e-3 else (1e6, "µA")
+    factor, unit = (1.0, "A") if size >= 1.0 else (1e3, "mA") if size >= 1e-4 or size == 0.0 else (1e6, "µA")
     value = amperes * factor
     text = f"{abs(value):.{_decimals(value, digits=4)}f}"
     sign = "" if float(text) == 0.0 else MINUS if value < 0 else "+"
@@ -87,6 +87,12 @@ def clock_time(epoch_s: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch_s))
 
 
+def short_time(epoch_s: float) -> str:
+    """The time of day; with the date where it is not today's."""
+    then, today = time.localtime(epoch_s), time.localtime()
+    return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%m-%d %H:%M", then)
+
+
 def speed(factor: float) -> str:
     return f"×{factor:g}"
 
@@ -106,6 +112,6 @@ def _plain(value: float, decimals: int) -> str:
 
 
 def _decimals(value: float, digits: int) -> int:
-    """Decimals that show `digits` significant digits of a value of at least 1."""
-    before = 1 if abs(value) < 10 else math.floor(math.log10(abs(value))) + 1
+    """Decimals that show `digits` significant digits of a value of at least 0.1."""
+    before = 0 if abs(value) < 1 else math.floor(math.log10(abs(value))) + 1
     return max(0, digits - before)

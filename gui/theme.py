@@ -26,6 +26,7 @@ class Theme:
     grid: str
     text: str
     dim: str
+    faint: str
     accent: str
     good: str
     warning: str
@@ -48,7 +49,7 @@ class Theme:
             ChannelState.STOPPING: self.warning,
             ChannelState.TRIPPED: self.danger,
             ChannelState.IDLE: self.dim,
-            ChannelState.OFFLINE: self.dim,
+            ChannelState.OFFLINE: self.danger,
         }[state]
 
     def level(self, level: Level) -> str:
@@ -64,6 +65,7 @@ DARK = Theme(
     grid="#8a97a5",
     text="#e8edf2",
     dim="#9aa8b6",
+    faint="#566371",
     accent="#56b4e9",
     good="#35c49b",
     warning="#f0b429",
@@ -89,6 +91,7 @@ LIGHT = Theme(
     grid="#6b7885",
     text="#17202a",
     dim="#566473",
+    faint="#a3aeb9",
     accent="#0072b2",
     good="#00795a",
     warning="#8a5a00",
@@ -162,17 +165,16 @@ def _stylesheet(theme: Theme) -> str:
     QPushButton:hover {{ border-color: {theme.accent}; }}
     QPushButton:pressed {{ background: {theme.border}; }}
     QPushButton:focus {{ border: 2px solid {theme.accent}; }}
-    QPushButton:disabled {{ color: {theme.border}; background: {theme.surface}; }}
-    QPushButton:checked {{ background: {theme.accent}; color: {theme.window}; border-color: {theme.accent};
-        font-weight: 600; }}
+    QPushButton:disabled {{ color: {theme.faint}; background: {theme.surface}; }}
+    QPushButton:checked {{ background: {theme.accent}; color: {theme.window}; border-color: {theme.accent}; }}
     QPushButton[role="action"] {{ min-height: {TOUCH}px; font-size: 14px; font-weight: 600; padding: 0 12px; }}
     QPushButton[role="danger"] {{ min-height: {TOUCH}px; font-size: 14px; font-weight: 600;
         background: {theme.danger_fill}; color: white; border-color: {theme.danger_fill}; }}
-    QPushButton[role="danger"]:disabled {{ background: {theme.surface}; color: {theme.border};
+    QPushButton[role="danger"]:disabled {{ background: {theme.surface}; color: {theme.faint};
         border-color: {theme.border}; }}
     QPushButton[role="primary"] {{ min-height: {TOUCH}px; font-size: 14px; font-weight: 600;
         background: {theme.accent}; color: {theme.window}; border-color: {theme.accent}; }}
-    QPushButton[role="primary"]:disabled {{ background: {theme.surface}; color: {theme.border};
+    QPushButton[role="primary"]:disabled {{ background: {theme.surface}; color: {theme.faint};
         border-color: {theme.border}; }}
     QPushButton[role="segment"] {{ min-height: 30px; padding: 0 11px; }}
     QPushButton[role="chip"] {{ min-height: 36px; font-weight: 600; border-radius: 18px; }}
@@ -183,10 +185,13 @@ def _stylesheet(theme: Theme) -> str:
         border-radius: 7px; padding: 0 10px; min-height: 34px; selection-background-color: {theme.accent}; }}
     QLineEdit:focus, QComboBox:focus {{ border: 2px solid {theme.accent}; }}
     QComboBox::drop-down {{ border: 0; width: 26px; }}
+    QComboBox::down-arrow {{ image: none; }}
     QComboBox QAbstractItemView {{ background: {theme.surface}; color: {theme.text};
         selection-background-color: {theme.accent}; selection-color: {theme.window}; outline: 0; }}
     QCheckBox {{ spacing: 12px; min-height: {TOUCH}px; font-size: 14px; }}
-    QCheckBox::indicator {{ width: 26px; height: 26px; }}
+    QCheckBox::indicator {{ width: 26px; height: 26px; border: 2px solid {theme.dim}; border-radius: 6px;
+        background: {theme.raised}; }}
+    QCheckBox::indicator:checked {{ background: {theme.accent}; border-color: {theme.accent}; }}
 
     QListWidget, QTableView, QTextBrowser {{ background: {theme.surface}; color: {theme.text};
         border: 1px solid {theme.border}; border-radius: 7px; outline: 0; gridline-color: {theme.raised}; }}
@@ -208,4 +213,5 @@ def _stylesheet(theme: Theme) -> str:
     QSplitter::handle {{ background: transparent; }}
     QStatusBar {{ color: {theme.dim}; background: {theme.window}; }}
     QStatusBar::item {{ border: 0; }}
+    QStatusBar QLabel {{ color: {theme.dim}; font-size: 12px; padding: 0 10px; }}
     """

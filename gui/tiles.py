@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,8 +32,10 @@ from station.readings import ChannelState, ChannelView, StationView
 GAP = 8
 PAD = 12
 STRIPE = 5
-FULL = QSize(236, 164)  # the least size of a tile with everything on it
-COMPACT = QSize(176, 106)
+FULL = QSize(236, 146)  # the least size of a tile with everything on it
+COMPACT = QSize(176, 98)
+TALLEST = 178
+NO_PRESSURE = "no pressure"
 
 LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -58,6 +61,8 @@ class TileText:
     @staticmethod
     def of(view: ChannelView) -> TileText:
         pressure = quantities.pressure(view.pressure_Pa, view.pressure_U_Pa)
+        if view.pressure_Pa is None:
+            pressure = NO_PRESSURE if view.run_id else ""
         if view.pressure_Pa is None and view.resistance_ohm is not None:
             pressure = f"sensor {quantities.resistance(view.resistance_ohm)}"
         specific = quantities.specific_capacity(view.specific_capacity_mAh_g)
@@ -103,6 +108,7 @@ class TileGrid(QWidget):
         self._stale = False
         self._columns = 1
         self._tile = FULL
+        self._full = True
         self._room = QSize(480, 600)
         self._fonts = {size: (font(size), font(size, bold=True)) for size in (11, 12, 13, 15, 17)}
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -154,12 +160,14 @@ class TileGrid(QWidget):
         """Full tiles where all of them fit into `room`, else compact ones."""
         self._room = room
         for size in (FULL, COMPACT):
-            self._columns = max(1, (room.width() - GAP) // (size.width() + GAP))
-            rows = -(-len(self._views) // self._columns)
-            self._tile = QSize((room.width() - GAP) // self._columns - GAP, size.height())
-            if rows * (size.height() + GAP) + GAP <= room.height() or len(self._views) <= 2 * self._columns:
+            self._columns = max(1, (room.width() + GAP) // (size.width() + GAP))
+            rows = max(1, -(-len(self._views) // self._columns))
+            self._full = size is FULL
+            if rows * (size.height() + GAP) <= room.height():
                 break
-        self.setMinimumHeight(rows * (self._tile.height() + GAP) + GAP)
+        height = max(size.height(), min(room.height() // rows - GAP, TALLEST if self._full else FULL.height()))
+        self._tile = QSize((room.width() + GAP) // self._columns - GAP, height)
+        self.setMinimumHeight(rows * (height + GAP))
         self.update()
 
     def tile_of(self, channel: str) -> QRect:
@@ -168,7 +176,7 @@ class TileGrid(QWidget):
     def _tile_at(self, index: int) -> QRect:
         row, column = divmod(index, self._columns)
         step = QSize(self._tile.width() + GAP, self._tile.height() + GAP)
-        return QRect(QPoint(GAP + column * step.width(), GAP + row * step.height()), self._tile)
+        return QRect(QPoint(column * step.width(), row * step.height()), self._tile)
 
     def _index_at(self, point: QPoint) -> int | None:
         return next((i for i in range(len(self._views)) if self._tile_at(i).contains(point)), None)
@@ -228,7 +236,7 @@ class TileGrid(QWidget):
         ink = _Ink(painter, self._fonts, "#ffffff" if tripped else self._theme.text)
         quiet = "#ffe1d8" if tripped else self._theme.dim
         inner = box.adjusted(PAD + STRIPE, 9, -PAD, -8)
-        full = self._tile.height() == FULL.height()
+        full = self._full
 
         head = QRect(inner.left(), inner.top(), inner.width(), 20)
         mark = "#ffffff" if tripped else self._theme.state(view.state)
@@ -238,20 +246,20 @@ class TileGrid(QWidget):
         second = QRect(inner.left(), inner.top() + 23, inner.width(), 17)
         ink.put(second, text.cell, 13)
         ink.put(second.adjusted(ink.width(text.cell, 13) + 10, 0, 0, 0), text.cycle, 12, align=RIGHT, colour=quiet)
-        body = inner.adjusted(0, 43, 0, 0)
+        body = inner.adjusted(0, 42, 0, 0)
         if text.reason:
             self._paint_reason(ink, body, text, full)
         elif full:
             self._paint_full(painter, ink, body, view, text)
         else:
-            self._paint_compact(ink, body, text)
+            self._paint_compact(painter, ink, body, text)
 
     def _paint_ground(self, painter: QPainter, box: QRect, view: ChannelView) -> None:
         theme = self._theme
         chosen = view.name == self._selection
         tripped, offline = view.state is ChannelState.TRIPPED, view.state is ChannelState.OFFLINE
         ground = theme.danger_fill if tripped else theme.raised if chosen else theme.surface
-        edge = QPen(QColor(theme.danger if tripped else theme.border), 1)
+        edge = QPen(QColor(theme.danger if tripped or offline else theme.border), 1)
         if offline:
             edge.setStyle(Qt.PenStyle.DashLine)
         painter.setPen(edge)
@@ -270,8 +278,8 @@ class TileGrid(QWidget):
         last = 18 if full else 0
         ink.wrap(body.adjusted(0, 0, 0, -last), text.reason, 13 if full else 11, bold=full)
         if full:
-            ink.put(QRect(body.left(), body.bottom() - 17, body.width(), 18), text.voltage, 13)
-            ink.put(QRect(body.left(), body.bottom() - 17, body.width(), 18), text.pressure, 13, align=RIGHT)
+            known = [each for each in (text.voltage, text.pressure) if each not in (quantities.NOTHING, NO_PRESSURE)]
+            ink.put(QRect(body.left(), body.bottom() - 17, body.width(), 18), "   ".join(known), 13)
 
     def _paint_full(self, painter: QPainter, ink: _Ink, body: QRect, view: ChannelView, text: TileText) -> None:
         theme = self._theme
@@ -287,26 +295,24 @@ class TileGrid(QWidget):
         room = body.width() - ink.width(text.step, 12) - 10
         ink.put(row(22, 16), both if ink.width(both, 12) <= room else amount, 12, align=RIGHT, colour=theme.dim)
         ink.put(row(41, 17), text.pressure, 13, colour=theme.pressure if view.pressure_Pa is not None else theme.dim)
-        trace = self._traces.get(view.name)
-        if trace is not None and len(trace.test_time_s) > 1:
-            strip = QRectF(body.left(), body.top() + 64, body.width(), body.height() - 64)
-            _sparkline(painter, strip, trace.test_time_s, trace.pressure_Pa, theme.pressure)
-            _sparkline(painter, strip, trace.test_time_s, trace.voltage_V, theme.voltage)
+        self._paint_sparklines(painter, body.adjusted(0, 61, 0, 0), view.name)
 
-    def _paint_compact(self, ink: _Ink, body: QRect, text: TileText) -> None:
+    def _paint_sparklines(self, painter: QPainter, strip: QRect, channel: str) -> None:
+        trace = self._traces.get(channel)
+        if trace is not None and len(trace.test_time_s) > 1 and strip.height() > 12:
+            _sparkline(painter, QRectF(strip), trace.test_time_s, trace.pressure_Pa, self._theme.pressure)
+            _sparkline(painter, QRectF(strip), trace.test_time_s, trace.voltage_V, self._theme.voltage)
+
+    def _paint_compact(self, painter: QPainter, ink: _Ink, body: QRect, text: TileText) -> None:
         theme = self._theme
         first = QRect(body.left(), body.top(), body.width(), 20)
         ink.put(first, text.voltage, 15, bold=True, colour=theme.voltage)
         ink.put(first, text.current, 13, bold=True, align=RIGHT, colour=theme.current)
-        second = first.translated(0, 22)
-        ink.put(second, text.pressure, 12, colour=theme.pressure)
-        ink.put(
-            second.adjusted(ink.width(text.pressure, 12) + 8, 0, 0, 0),
-            text.capacity,
-            12,
-            align=RIGHT,
-            colour=theme.dim,
-        )
+        second = first.translated(0, 20)
+        self._paint_sparklines(painter, body.adjusted(0, 44, 0, 0), text.name)
+        ink.put(second, text.pressure, 12, colour=theme.pressure if text.pressure != NO_PRESSURE else theme.dim)
+        if ink.width(text.pressure, 12) + ink.width(text.capacity, 12) + 8 <= second.width():
+            ink.put(second, text.capacity, 12, align=RIGHT, colour=theme.dim)
 
 
 class _Ink:
@@ -337,12 +343,16 @@ class _Ink:
         self._painter.drawText(box, align, text)
 
     def wrap(self, box: QRect, text: str, size: int, *, bold: bool = False) -> None:
-        """As many whole lines as fit; the tool tip has the rest."""
+        """As many words as fit; the tool tip has the rest."""
         face = self._fonts[size][bold]
         self._painter.setFont(face)
         self._painter.setPen(QColor(self._colour))
-        height = QFontMetrics(face).lineSpacing()
-        self._painter.drawText(box.adjusted(0, 0, 0, box.height() // height * height - box.height()), WRAPPED, text)
+        text = re.sub(r"(?<=[:/_@])", "\u200b", text)  # addresses may break there
+        metrics, words = QFontMetrics(face), text.split()
+        while len(words) > 1 and metrics.boundingRect(box, WRAPPED, text).height() > box.height():
+            words.pop()
+            text = " ".join(words) + " …"
+        self._painter.drawText(box, WRAPPED, text)
 
 
 def _sparkline(painter: QPainter, strip: QRectF, t: Array, y: Array, colour: str) -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from gui.reduce import thin
 from station.readings import (
     CellView,
     ChannelState,
@@ -101,9 +102,10 @@ class Run:
             since, until = self.edges[4 * (cycle - 1)], self.edges[4 * cycle]
         until = min(until, now_s)
         since = min(max(0.0, since), until)
-        count = max(1, min(rows, int((until - since) / RECORD_EVERY_S) + 1))
-        values = self.at(np.linspace(since, until, count))
+        count = max(1, min(12 * rows, int((until - since) / RECORD_EVERY_S) + 1))
+        full = self.at(np.linspace(since, until, count))
         wanted = ["test_time_s", *(name for name in columns if name != "test_time_s")]
+        values = dict(zip(wanted, thin(*(full[name] for name in wanted), limit=rows), strict=True))
         return SeriesView(
             run_id=self.run_id,
             columns={name: tuple(None if np.isnan(v) else float(v) for v in values[name]) for name in wanted},
@@ -174,7 +176,7 @@ CELLS = (
     CellView(name="Si-032", chemistry="µm-Si ‖ Li", description="1.38 mg, 1.13 cm², elastic electrolyte"),
     CellView(name="NMC-007", chemistry="NMC811 ‖ Li", description="12.1 mg, 1.13 cm²"),
 )
-TRIP = "Pressure 1,512 kPa above the limit of 1,500 kPa (sensor MFSR-12) during 4.1 discharge; circuit opened"
+TRIP = "pressure sensor MFSR-12 on daq6510-1 gave no reading for 30 s (overload); the circuit was opened"
 OFFLINE = "keithley-3 at TCPIP::10.0.0.23::5025::SOCKET does not answer for 41 s"
 
 
@@ -259,6 +261,7 @@ class Bench:
         kind = int(here["step"] - 1) % 4
         reason = {ChannelState.TRIPPED: TRIP, ChannelState.OFFLINE: OFFLINE}.get(state, "")
         gone = state is ChannelState.OFFLINE
+        sensor = run.sensor and state not in (ChannelState.OFFLINE, ChannelState.TRIPPED)
         flowing = state is ChannelState.RUNNING
         return ChannelView(
             name=name,
@@ -277,9 +280,9 @@ class Bench:
             current_A=None if gone else here["current_A"] if flowing else 0.0,
             step_capacity_Ah=here["step_capacity_Ah"],
             specific_capacity_mAh_g=abs(here["step_capacity_Ah"]) * 1e3 / run.mass_g,
-            resistance_ohm=here["resistance_ohm"] if run.sensor else None,
-            pressure_Pa=here["pressure_Pa"] if run.sensor and not gone else None,
-            pressure_U_Pa=here["pressure_U_Pa"] if run.sensor and not gone else None,
+            resistance_ohm=here["resistance_ohm"] if sensor else None,
+            pressure_Pa=here["pressure_Pa"] if sensor else None,
+            pressure_U_Pa=here["pressure_U_Pa"] if sensor else None,
             temperature_degC=here["temperature_degC"],
             instruments=instruments,
         )
