@@ -13,7 +13,7 @@ from gui.banners import Banner
 from gui.theme import Theme
 from station.readings import ChannelState, ChannelView
 
-NARROW = 860  # px
+VALUE_SIZES = ((860, 20), (770, 15), (0, 13))  # from this width on, this size of type, both in px
 
 
 class Action(Enum):
@@ -61,7 +61,7 @@ class Controls(QFrame):
         self._theme = theme
         self._view: ChannelView | None = None
         self._connected = False
-        self._narrow = False
+        self._value_size = 20
         self._doing: dict[str, Action] = {}
         self._name = QLabel("–")
         self._name.setProperty("role", "title")
@@ -126,15 +126,16 @@ class Controls(QFrame):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        if self._narrow != (self.width() < NARROW):
-            self._narrow = self.width() < NARROW
+        size = next(size for width, size in VALUE_SIZES if self.width() >= width)
+        if size != self._value_size:
+            self._value_size = size
             self._dress_values()
 
     def _dress_values(self) -> None:
         colours = {"Voltage": self._theme.voltage, "Current": self._theme.current, "Pressure": self._theme.pressure}
         for name, (_, value) in self._values.items():
             colour = colours.get(name, self._theme.text)
-            value.setStyleSheet(f"color: {colour}; font-size: {15 if self._narrow else 20}px;")
+            value.setStyleSheet(f"color: {colour}; font-size: {self._value_size}px;")
 
     def show_channel(self, view: ChannelView) -> None:
         self._view = view

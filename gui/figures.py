@@ -182,7 +182,7 @@ class CycleFigure(Plot):
     """Capacity by cycle on the left axis, Coulombic efficiency on the right one."""
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__("Capacity and efficiency", theme)
+        super().__init__("Capacity and CE", theme)
         self.item.setLabel("bottom", "Cycle")
         self.item.showAxis("right")
         self.item.setLabel("right", "CE (%)")

@@ -33,7 +33,7 @@ GAP = 8
 PAD = 12
 STRIPE = 5
 FULL = QSize(236, 146)  # the least size of a tile with everything on it
-COMPACT = QSize(176, 98)
+COMPACT = QSize(194, 98)
 TALLEST = 178
 NO_PRESSURE = "no pressure"
 
@@ -306,8 +306,9 @@ class TileGrid(QWidget):
     def _paint_compact(self, painter: QPainter, ink: _Ink, body: QRect, text: TileText) -> None:
         theme = self._theme
         first = QRect(body.left(), body.top(), body.width(), 20)
-        ink.put(first, text.voltage, 15, bold=True, colour=theme.voltage)
-        ink.put(first, text.current, 13, bold=True, align=RIGHT, colour=theme.current)
+        roomy = body.width() > 186
+        ink.put(first, text.voltage, 15 if roomy else 13, bold=True, colour=theme.voltage)
+        ink.put(first, text.current, 13 if roomy else 12, bold=True, align=RIGHT, colour=theme.current)
         second = first.translated(0, 20)
         self._paint_sparklines(painter, body.adjusted(0, 44, 0, 0), text.name)
         ink.put(second, text.pressure, 12, colour=theme.pressure if text.pressure != NO_PRESSURE else theme.dim)
