@@ -1,0 +1,208 @@
+"""The selected channel: its numbers, large, and the buttons that work it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from PySide6.QtCore import QSize, Signal
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
+
+from gui import icons, quantities
+from gui.banners import Banner
+from gui.theme import Theme
+from station.readings import ChannelState, ChannelView
+
+VALUE_SIZES = ((860, 20), (770, 15), (0, 13))  # from this width on, this size of type, both in px
+
+
+class Action(Enum):
+    """A button's word; the name of the client's method; what it says while the station is at it."""
+
+    START = ("Start …", "start", "Starting …")
+    PAUSE = ("Pause", "pause", "Pausing …")
+    RESUME = ("Resume", "resume", "Resuming …")
+    SKIP = ("Skip step …", "skip", "Skipping …")
+    STOP = ("Stop …", "stop", "Stopping …")
+    CLEAR_TRIP = ("Clear trip …", "clear_trip", "Clearing …")
+
+    def __init__(self, word: str, method: str, doing: str) -> None:
+        self.word, self.method, self.doing = word, method, doing
+
+
+SHAPES = {
+    Action.START: icons.play,
+    Action.PAUSE: icons.bars,
+    Action.RESUME: icons.resume,
+    Action.SKIP: icons.skip,
+    Action.STOP: icons.square,
+    Action.CLEAR_TRIP: icons.tick,
+}
+
+
+def allowed(view: ChannelView) -> frozenset[Action]:
+    """What makes sense in the channel's state; the service has the last word."""
+    return {
+        ChannelState.IDLE: frozenset({Action.START}),
+        ChannelState.RUNNING: frozenset({Action.PAUSE, Action.SKIP, Action.STOP}),
+        ChannelState.PAUSED: frozenset({Action.RESUME, Action.STOP}),
+        ChannelState.STOPPING: frozenset[Action](),
+        ChannelState.TRIPPED: frozenset({Action.CLEAR_TRIP}),
+        ChannelState.OFFLINE: frozenset({Action.STOP}) if view.run_id else frozenset[Action](),
+    }[view.state]
+
+
+class Controls(QFrame):
+    asked = Signal(object)  # Action
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self.setObjectName("card")
+        self._theme = theme
+        self._view: ChannelView | None = None
+        self._connected = False
+        self._value_size = 20
+        self._doing: dict[str, Action] = {}
+        self._name = QLabel("–")
+        self._name.setProperty("role", "title")
+        self._mark, self._state = QLabel(), QLabel()
+        self._about = QLabel("Choose a channel")
+        self._about.setProperty("role", "dim")
+        self._reason = Banner("danger", theme)
+        self._values: dict[str, tuple[QLabel, QLabel]] = {}
+        self.buttons = {action: QPushButton(action.word) for action in Action}
+        self._build()
+        self.set_theme(theme)
+        self._enable()
+
+    def _build(self) -> None:
+        head = QHBoxLayout()
+        head.setSpacing(10)
+        for widget in (self._name, self._mark, self._state):
+            head.addWidget(widget)
+        head.addSpacing(8)
+        self._about.setMinimumWidth(1)
+        head.addWidget(self._about, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(14, 8, 14, 10)
+        column.setSpacing(8)
+        column.addLayout(head)
+        column.addWidget(self._reason)
+        column.addLayout(self._build_values())
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        for action, button in self.buttons.items():
+            button.setProperty("role", "danger" if action is Action.STOP else "action")
+            button.setIconSize(QSize(16, 16))
+            button.clicked.connect(lambda _=False, action=action: self.asked.emit(action))
+            row.addWidget(button, 1)
+        column.addLayout(row)
+
+    def _build_values(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(18)
+        grid.setVerticalSpacing(0)
+        titles = ("Voltage", "Current", "Capacity in this step", "Pressure ± U (k = 2)", "Temperature", "Test time")
+        for place, title in enumerate(titles):
+            caption, value = QLabel(title), QLabel(quantities.NOTHING)
+            caption.setProperty("role", "caption")
+            value.setProperty("role", "value")
+            value.setMinimumWidth(1)
+            grid.addWidget(caption, 0, place)
+            grid.addWidget(value, 1, place)
+            self._values[title.split()[0]] = (caption, value)
+        grid.setColumnStretch(len(titles), 1)
+        return grid
+
+    def set_theme(self, theme: Theme) -> None:
+        self._theme = theme
+        self._reason.set_theme(theme)
+        for action, button in self.buttons.items():
+            colour = "#ffffff" if action is Action.STOP else theme.text
+            button.setIcon(icons.icon(SHAPES[action](), colour, theme.faint))
+        self._dress_values()
+        if self._view is not None:
+            self.show_channel(self._view)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        size = next(size for width, size in VALUE_SIZES if self.width() >= width)
+        if size != self._value_size:
+            self._value_size = size
+            self._dress_values()
+
+    def _dress_values(self) -> None:
+        colours = {"Voltage": self._theme.voltage, "Current": self._theme.current, "Pressure": self._theme.pressure}
+        for name, (_, value) in self._values.items():
+            colour = colours.get(name, self._theme.text)
+            value.setStyleSheet(f"color: {colour}; font-size: {self._value_size}px;")
+
+    def show_channel(self, view: ChannelView) -> None:
+        self._view = view
+        colour = self._theme.state(view.state)
+        self._name.setText(view.name)
+        self._mark.setPixmap(icons.pixmap(icons.STATES[view.state], colour, 20))
+        word = view.state.value.upper()
+        self._state.setText(word if self._connected else f"{word} when last heard of")
+        self._state.setStyleSheet(f"color: {colour}; font-weight: 700; font-size: 14px;")
+        place = (view.cell and f"cell {view.cell}", view.protocol, view.step_name and f"step {view.step_name}")
+        cycle = quantities.cycle(view.cycle, view.cycles_planned) if view.cycle is not None else ""
+        self._about.setText(" · ".join(part for part in (*place, cycle) if part) or "no run")
+        self._about.setToolTip("Instruments: " + ", ".join(view.instruments))
+        self._reason.say(f"{view.state.value.capitalize()}: {view.reason}" if view.reason else "")
+        pressure = quantities.pressure(view.pressure_Pa, view.pressure_U_Pa)
+        if view.pressure_Pa is None and view.resistance_ohm is not None:
+            pressure = f"{quantities.resistance(view.resistance_ohm)} (not calibrated)"
+        specific = view.specific_capacity_mAh_g
+        amount = quantities.specific_capacity(specific) if specific is not None else quantities.NOTHING
+        capacity = quantities.capacity(view.step_capacity_Ah)
+        self._put("Voltage", quantities.voltage(view.voltage_V))
+        self._put("Current", quantities.current(view.current_A))
+        self._put("Capacity", capacity if specific is None else f"{capacity} · {amount}")
+        self._put("Pressure", pressure)
+        self._put("Temperature", quantities.temperature(view.temperature_degC))
+        self._put("Test", quantities.duration(view.test_time_s))
+        self._enable()
+
+    def value(self, name: str) -> str:
+        """What stands under a caption, by its first word."""
+        return self._values[name][1].text()
+
+    @property
+    def reason(self) -> str:
+        return self._reason.text
+
+    def set_connected(self, connected: bool) -> None:
+        self._connected = connected
+        if self._view is not None:
+            self.show_channel(self._view)
+        self._enable()
+
+    def begin(self, channel: str, action: Action) -> None:
+        """The station was asked; no second command to this channel until `end`."""
+        self._doing[channel] = action
+        self._enable()
+
+    def end(self, channel: str) -> None:
+        self._doing.pop(channel, None)
+        self._enable()
+
+    def _put(self, name: str, text: str) -> None:
+        label = self._values[name][1]
+        if label.text() != text:
+            label.setText(text)
+
+    def _enable(self) -> None:
+        view = self._view
+        doing = self._doing.get(view.name) if view else None
+        can = allowed(view) if view and self._connected and doing is None else frozenset[Action]()
+        for action, button in self.buttons.items():
+            button.setEnabled(action in can)
+            word = action.doing if action is doing else action.word
+            if button.text() != word:
+                button.setText(word)
+        tripped = view is not None and view.state is ChannelState.TRIPPED
+        self.buttons[Action.CLEAR_TRIP].setVisible(tripped)
+        paused = view is not None and view.state is ChannelState.PAUSED
+        self.buttons[Action.RESUME].setVisible(paused)
+        self.buttons[Action.PAUSE].setVisible(not paused)

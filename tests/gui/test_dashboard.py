@@ -1,0 +1,406 @@
+"""Real widgets against a service over real sockets."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor, QImage
+from PySide6.QtWidgets import QLabel
+from pytestqt.qtbot import QtBot
+
+from gui.app import grab, run
+from gui.controls import Action
+from gui.dialogs import ClearTrip, Confirmation, StartDialog
+from gui.event_log import SELECTED
+from gui.main_window import MainWindow
+from gui.reduce import MOST_POINTS
+from gui.theme import LIGHT
+from station.readings import ChannelState, Level
+from tests.gui.bench import OFFLINE, TRIP, Bench
+from tests.gui.conftest import Open
+from tests.gui.fake_service import FakeService
+
+LEFT = Qt.MouseButton.LeftButton
+
+
+def click_tile(qtbot: QtBot, window: MainWindow, channel: str) -> None:
+    qtbot.mouseClick(window.tiles, LEFT, pos=window.tiles.tile_of(channel).center())
+    assert window.tiles.selection == channel
+
+
+def click(qtbot: QtBot, window: MainWindow, action: Action) -> None:
+    button = window.controls.buttons[action]
+    qtbot.waitUntil(button.isEnabled, timeout=3000)
+    qtbot.mouseClick(button, LEFT)
+
+
+def enabled(window: MainWindow) -> set[Action]:
+    return {action for action, button in window.controls.buttons.items() if button.isEnabled()}
+
+
+def drawn(qtbot: QtBot, window: MainWindow) -> None:
+    qtbot.waitUntil(window.is_drawn, timeout=8000)
+
+
+# --- what is shown
+
+
+def test_tiles_show_values_with_their_units(window: MainWindow, service: FakeService) -> None:
+    text = window.tiles.text_of("A1")
+    assert (text.name, text.state, text.cell, text.cycle) == ("A1", "RUNNING", "Si-011", "cycle 49 of 300")
+    assert text.voltage.endswith(" V") and text.current == "−0.8400 mA"
+    assert text.capacity.endswith(" mAh") and text.specific.endswith(" mAh/g")
+    value, _, U, unit = text.pressure.split()
+    truth = service.bench.channel("A1")
+    assert unit == "kPa" and truth.pressure_Pa is not None and truth.pressure_U_Pa is not None
+    assert float(value) == pytest.approx(truth.pressure_Pa / 1e3, rel=0.05)
+    assert float(U) == pytest.approx(truth.pressure_U_Pa / 1e3, rel=0.05)
+
+
+def test_a_tripped_tile_tells_why_and_stands_out(qtbot: QtBot, window: MainWindow) -> None:
+    assert window.tiles.text_of("A4").reason == TRIP
+    assert window.header.chips[ChannelState.TRIPPED].text() == "1 TRIPPED: A4"
+    assert not window.header.chips[ChannelState.TRIPPED].isHidden()
+    image = window.tiles.grab().toImage()
+    assert _share_of(image, window, "A4", window.look.danger_fill) > 0.5
+    assert _share_of(image, window, "A1", window.look.danger_fill) == 0.0
+    click_tile(qtbot, window, "A4")
+    assert TRIP in window.controls.reason
+    click_tile(qtbot, window, "A7")
+    assert OFFLINE in window.controls.reason
+
+
+def _share_of(image: QImage, window: MainWindow, channel: str, colour: str) -> float:
+    box, wanted = window.tiles.tile_of(channel), QColor(colour)
+    ratio = image.devicePixelRatio()
+    points = [(x, y) for x in range(box.left(), box.right(), 3) for y in range(box.top(), box.bottom(), 3)]
+    hits = sum(image.pixelColor(QPoint(int(x * ratio), int(y * ratio))) == wanted for x, y in points)
+    return hits / len(points)
+
+
+def test_the_first_channel_shown_is_the_tripped_one(window: MainWindow) -> None:
+    assert window.tiles.selection == "A4"
+
+
+def test_the_simulated_bench_says_so_in_window_and_title(window: MainWindow) -> None:
+    assert window.simulated.isVisible() and window.simulated.text == "SIMULATED BENCH – clock ×60"
+    assert window.windowTitle().startswith("SIMULATED BENCH – clock ×60")
+
+
+def test_a_real_bench_has_no_such_banner_and_a_broken_store_has_one(open_window: Open, qtbot: QtBot) -> None:
+    with FakeService(Bench(simulated=False, speed=1.0)) as service:
+        window = open_window(service)
+        assert not window.simulated.isVisible() and "SIMULATED" not in window.windowTitle()
+        assert not window.store.isVisible()
+        service.bench.store = "no space left on /data"
+        qtbot.waitUntil(window.store.isVisible, timeout=3000)
+        assert "no space left on /data" in window.store.text
+
+
+def test_arrow_keys_go_from_tile_to_tile(qtbot: QtBot, window: MainWindow) -> None:
+    click_tile(qtbot, window, "A1")
+    qtbot.keyClick(window.tiles, Qt.Key.Key_Right)
+    assert window.tiles.selection == "A2"
+    qtbot.keyClick(window.tiles, Qt.Key.Key_Home)
+    qtbot.keyClick(window.tiles, Qt.Key.Key_Left)
+    assert window.tiles.selection == "A1"
+    qtbot.keyClick(window.tiles, Qt.Key.Key_End)
+    assert window.tiles.selection == "A8"
+
+
+def test_selection_changes_the_numbers_and_the_curves(qtbot: QtBot, window: MainWindow) -> None:
+    click_tile(qtbot, window, "A1")
+    drawn(qtbot, window)
+    t, V = window.curves.voltage.curve.getData()
+    assert t[-1] > 1.7e6 and 0 < np.nanmin(V) < 0.1 and 1.5 < np.nanmax(V) < 2.1
+    assert window.controls.value("Current") == "−0.8400 mA"
+    assert len(window.curves.profiles.curves) >= 8 and window.curves.nyquist.message == ""
+    n, discharge = window.curves.cycles.discharge.getData()
+    assert list(n) == list(range(1, 49)) and 2800 < discharge[-1] < 3000  # mAh/g
+    click_tile(qtbot, window, "A8")
+    qtbot.waitUntil(lambda: window.is_drawn() and window.curves.voltage.curve.getData()[0][-1] < 1e6, timeout=8000)
+    assert window.controls.value("Current") == "+0.8400 mA"
+
+
+def test_what_was_not_measured_is_said_and_not_drawn_as_zero(qtbot: QtBot, window: MainWindow) -> None:
+    click_tile(qtbot, window, "A6")
+    drawn(qtbot, window)
+    assert window.curves.pressure.message == "No pressure was measured"
+    assert window.tiles.text_of("A6").pressure == "no pressure"
+    click_tile(qtbot, window, "A5")
+    qtbot.waitUntil(lambda: window.curves.voltage.message == "No run on this channel yet", timeout=3000)
+
+
+def test_the_service_is_asked_for_the_range_on_show_at_its_width(qtbot: QtBot, window: MainWindow) -> None:
+    click_tile(qtbot, window, "A1")
+    drawn(qtbot, window)
+    service_now = window.curves.voltage.curve.getData()[0][-1]
+    window.curves.set_span(3600.0)
+    qtbot.waitUntil(lambda: window.is_drawn() and len(window.curves.voltage.curve.getData()[0]) < 400, timeout=5000)
+    t, _ = window.curves.voltage.curve.getData()
+    assert t[0] > service_now - 2 * 3600.0
+    low, high = window.curves.voltage.view.viewRange()[0]
+    assert high - low == pytest.approx(3600.0, rel=0.05)
+
+
+def test_dragging_lets_go_and_follow_takes_up_again(qtbot: QtBot, window: MainWindow) -> None:
+    click_tile(qtbot, window, "A1")
+    drawn(qtbot, window)
+    window.curves.voltage.view.setXRange(1000.0, 90_000.0, padding=0)
+    window.curves.voltage.view.sigRangeChangedManually.emit([True, False])
+    assert not window.curves.follow.isChecked()
+    qtbot.waitUntil(lambda: window.is_drawn() and window.curves.voltage.curve.getData()[0][-1] < 110_000, timeout=5000)
+    window.curves.follow.click()
+    qtbot.waitUntil(lambda: window.curves.voltage.view.viewRange()[0][1] > 1.7e6, timeout=5000)
+
+
+def test_the_readout_follows_the_pointer(qtbot: QtBot, window: MainWindow) -> None:
+    click_tile(qtbot, window, "A1")
+    drawn(qtbot, window)
+    for figure in (window.curves.pressure, window.curves.profiles, window.curves.cycles, window.curves.nyquist):
+        figure.widget.scene().sigMouseMoved.emit(figure.view.sceneBoundingRect().center())
+    readout = {
+        figure: next(label.text() for label in reversed(figure.findChildren(QLabel)) if label is figure._readout)
+        for figure in window.curves.figures
+    }
+    assert readout[window.curves.pressure].endswith("kPa") and " ± " in readout[window.curves.pressure]
+    assert readout[window.curves.voltage].endswith(" V")
+    assert "mAh/g" in readout[window.curves.profiles] and readout[window.curves.profiles].startswith("cycle")
+    assert "%" in readout[window.curves.cycles]
+    assert "Hz" in readout[window.curves.nyquist]
+
+
+def test_no_curve_has_more_points_than_can_be_drawn(qtbot: QtBot, open_window: Open) -> None:
+    with FakeService(Bench(test_time_s=3e7, speed=1.0)) as service:
+        window = open_window(service)
+        click_tile(qtbot, window, "A1")
+        drawn(qtbot, window)
+        assert service.bench.run_view(service.bench.runs["A1"]).readings == 1_000_000
+        asked = [int(query["points"]) for path, query in service.asked if path.endswith("A1/series")]
+        assert asked and max(asked) <= MOST_POINTS
+        _check_points(window)
+        service.rows_whatever_is_asked = 20_000  # a service that gives more than it was asked for
+        window.curves.set_span(86_400.0 * 100)
+        qtbot.wait(300)
+        drawn(qtbot, window)
+        _check_points(window)
+
+
+def _check_points(window: MainWindow) -> None:
+    curves = window.curves
+    singles = [figure.curve for figure in curves.over_time]
+    singles += [curves.cycles.charge, curves.cycles.discharge, curves.cycles.efficiency, curves.cycle_pressure.bars]
+    for curve in [*singles, *curves.profiles.curves, *curves.nyquist.curves]:
+        x, _ = curve.getOriginalDataset()
+        assert x is None or len(x) <= MOST_POINTS
+    assert len(curves.voltage.curve.getOriginalDataset()[0]) > 100
+    assert all(figure.curve.opts["pen"].width() == 1 for figure in curves.over_time)
+
+
+def test_sixty_four_channels_fit_the_grid_and_scroll(open_window: Open) -> None:
+    with FakeService(Bench(64)) as service:
+        window = open_window(service)
+        window.tiles.select("H8")
+        assert window.tiles.visibleRegion().boundingRect().contains(window.tiles.tile_of("H8"))
+        for _ in range(3):
+            window.tiles.repaint()
+        boxes = [window.tiles.tile_of(name) for name in service.bench.names]
+        assert not any(a.intersects(b) for i, a in enumerate(boxes) for b in boxes[:i])
+        window.tiles.select("B4")
+        assert window.controls.reason.endswith(TRIP)
+
+
+def test_both_themes_paint(qtbot: QtBot, window: MainWindow) -> None:
+    drawn(qtbot, window)
+    window.set_look(LIGHT)
+    image = window.grab().toImage()
+    assert image.pixelColor(4, image.height() // 2).lightness() > 200
+
+
+# --- commands
+
+
+@pytest.mark.parametrize(
+    ("channel", "actions"),
+    [
+        ("A1", {Action.PAUSE, Action.SKIP, Action.STOP}),
+        ("A3", {Action.RESUME, Action.STOP}),
+        ("A4", {Action.CLEAR_TRIP}),
+        ("A5", {Action.START}),
+        ("A7", {Action.STOP}),
+    ],
+)
+def test_buttons_follow_the_state(qtbot: QtBot, window: MainWindow, channel: str, actions: set[Action]) -> None:
+    window.tiles.select(channel)
+    qtbot.waitUntil(lambda: enabled(window) == actions, timeout=3000)
+
+
+def test_pause_and_resume_name_who_asked(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
+    window.header.operator.setText("m.kato")
+    window.tiles.select("A1")
+    click(qtbot, window, Action.PAUSE)
+    qtbot.waitUntil(lambda: window.tiles.text_of("A1").state == "PAUSED", timeout=3000)
+    click(qtbot, window, Action.RESUME)
+    qtbot.waitUntil(lambda: window.tiles.text_of("A1").state == "RUNNING", timeout=3000)
+    assert service.commands == [("pause", "A1", {"who": "m.kato"}), ("resume", "A1", {"who": "m.kato"})]
+
+
+@pytest.mark.parametrize(("action", "verb"), [(Action.STOP, "stop"), (Action.SKIP, "skip")])
+def test_stop_and_skip_ask_first(
+    qtbot: QtBot, window: MainWindow, service: FakeService, action: Action, verb: str
+) -> None:
+    window.tiles.select("A1")
+    click(qtbot, window, action)
+    question = window.findChild(Confirmation)
+    assert question is not None
+    words = question.heading.text() + question.text.text()
+    assert "A1" in words and "Si-011" in words and "20 d 04:0" in words
+    assert question.stay.isDefault()
+    qtbot.mouseClick(question.stay, LEFT)
+    qtbot.wait(150)
+    assert service.commands == []
+    click(qtbot, window, action)
+    qtbot.mouseClick(window.findChildren(Confirmation)[-1].go, LEFT)
+    qtbot.waitUntil(lambda: service.verbs() == [verb], timeout=3000)
+
+
+def test_a_trip_is_cleared_only_with_a_tick(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
+    window.tiles.select("A4")
+    click(qtbot, window, Action.CLEAR_TRIP)
+    question = window.findChild(ClearTrip)
+    assert question is not None and question.reason.text() == TRIP
+    qtbot.mouseClick(question.go, LEFT)
+    assert service.commands == [] and not question.go.isEnabled()
+    question.tick.setChecked(True)
+    qtbot.mouseClick(question.go, LEFT)
+    qtbot.waitUntil(lambda: service.verbs() == ["clear-trip"], timeout=3000)
+
+
+def test_start_sends_what_was_chosen(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
+    window.header.operator.setText("m.kato")
+    window.tiles.select("A5")
+    click(qtbot, window, Action.START)
+    dialog = window.findChild(StartDialog)
+    assert dialog is not None
+    qtbot.waitUntil(lambda: dialog.protocols.count() == 3, timeout=3000)
+    assert [dialog.channels.itemText(i) for i in range(dialog.channels.count())] == ["A5"]
+    dialog.cells.setCurrentIndex(1)
+    assert "Rest for 4 h" in dialog.summary.text() and "Si-032" in dialog.consequence.text()
+    dialog.protocols.setCurrentRow(2)
+    service.refuse["start"] = "cell Si-032 has no active mass; add it to the cell's file"
+    qtbot.mouseClick(dialog.start, LEFT)
+    qtbot.waitUntil(dialog.problem.isVisible, timeout=3000)
+    assert dialog.problem.text == service.refuse.pop("start")
+    qtbot.mouseClick(dialog.start, LEFT)
+    qtbot.waitUntil(lambda: not dialog.isVisible(), timeout=3000)
+    wanted = ("start", "A5", {"protocol": "rate-test", "cell": "Si-032", "who": "m.kato"})
+    assert service.commands == [wanted, wanted]
+    qtbot.waitUntil(lambda: window.history.run_id == "new-A5", timeout=3000)
+
+
+def test_a_refused_command_shows_the_services_words(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
+    service.refuse["pause"] = "a spectrum is being measured on A1; wait for 40 s or stop the run"
+    window.tiles.select("A1")
+    click(qtbot, window, Action.PAUSE)
+    qtbot.waitUntil(window.notices.isVisible, timeout=3000)
+    assert window.notices.texts() == ["A1: a spectrum is being measured on A1; wait for 40 s or stop the run"]
+    assert Action.PAUSE in enabled(window)
+
+
+# --- the log
+
+
+def test_events_are_newest_first_and_filtered(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
+    model = window.events.model
+    qtbot.waitUntil(lambda: model.rowCount() == 6, timeout=3000)
+    assert model.event_at(0).text == TRIP
+    service.bench.say("step 5.2 begins", "A1")
+    qtbot.waitUntil(lambda: model.event_at(0).text == "step 5.2 begins", timeout=3000)
+    window.events.levels.setCurrentIndex(1)
+    assert {model.event_at(row).level for row in range(model.rowCount())} == {Level.WARNING, Level.ALARM}
+    window.events.levels.setCurrentIndex(0)
+    window.events.channels.setCurrentText("A3")
+    assert [model.event_at(row).who for row in range(model.rowCount())] == ["m.kato"]
+    window.events.channels.setCurrentText(SELECTED)
+    window.tiles.select("A7")
+    assert {model.event_at(row).channel for row in range(model.rowCount())} == {"A7"}
+    service.bench.say("somewhere else", "A1")
+    qtbot.wait(250)
+    assert {model.event_at(row).channel for row in range(model.rowCount())} == {"A7"}
+
+
+# --- the connection
+
+
+def test_the_service_dies_and_comes_back(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
+    window.tiles.select("A1")
+    drawn(qtbot, window)
+    service.stop()
+    qtbot.waitUntil(lambda: "trying again" in window.away.text, timeout=3000)
+    assert window.away.text.startswith(f"No station at {service.url} – trying again in ")
+    assert "Tests go on without this window." in window.away.text
+    assert enabled(window) == set()
+    service.bench.say("said while the window was deaf", "A1")
+    service.start()
+    qtbot.waitUntil(lambda: not window.away.isVisible(), timeout=5000)
+    qtbot.waitUntil(lambda: Action.PAUSE in enabled(window), timeout=3000)
+    qtbot.waitUntil(lambda: window.events.model.event_at(0).text == "said while the window was deaf", timeout=3000)
+    assert window.events.model.rowCount() == 7
+    drawn(qtbot, window)
+    assert window.notices.texts() == []
+
+
+def test_a_wrong_token_is_told_in_the_services_words(qtbot: QtBot, service: FakeService) -> None:
+    window = MainWindow(service.url, "wrong")
+    qtbot.waitUntil(lambda: "missing or wrong token" in window.away.text, timeout=3000)
+    window.close()
+
+
+def test_a_slow_service_does_not_hold_the_window_up(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
+    service.delay_s = 0.5
+    before = window.station
+    window.tiles.select("A2")
+    window.tiles.select("A1")
+    qtbot.waitUntil(lambda: window.station is not before, timeout=400)
+    service.delay_s = 0.0
+    drawn(qtbot, window)
+    assert window.history.run_id == service.bench.runs["A1"].run_id
+
+
+def test_closing_stops_no_test(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
+    labels = [label.text() for label in window.statusBar().findChildren(QLabel)]
+    assert "Closing this window stops no test" in labels
+    window.close()
+    assert service.commands == [] and service.bench.states["A1"] is ChannelState.RUNNING
+
+
+# --- the program
+
+
+def test_grab_waits_for_the_curves(window: MainWindow, tmp_path: Path) -> None:
+    grab(window, tmp_path / "dashboard.png")
+    assert window.curves.voltage.has_data()
+    image = QImage(str(tmp_path / "dashboard.png"))
+    assert (image.width(), image.height()) == (1600, 1000)
+    with pytest.raises(OSError, match="cannot write"):
+        grab(window, tmp_path / "dashboard.png" / "no" / "folder.png")
+
+
+def test_run_takes_a_screenshot_and_ends(service: FakeService, tmp_path: Path) -> None:
+    assert run(service.url, service.token, screenshot=tmp_path / "shot.png", seconds=0.5) == 0
+    assert (tmp_path / "shot.png").stat().st_size > 50_000
+
+
+def test_run_says_what_is_no_address(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("http://[nowhere", "") == 2
+    assert "is not the address of a station" in capsys.readouterr().err
+
+
+def test_calls_that_return_nothing_lose_no_reference(qtbot: QtBot) -> None:
+    """PySide6 6.12 on Python 3.11 dies here: each void call takes a reference from None."""
+    label = QLabel()
+    qtbot.addWidget(label)
+    for number in range(50_000):
+        label.setText("a" if number % 2 else "b")
+    assert label.text() == "a"
