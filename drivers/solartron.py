@@ -49,7 +49,8 @@ class SolartronImpedance:
 
     A point takes max(`integration_s`, `integration_cycles`/f) + 1/f. `attenuate` passes the amplitude
     through the 1287's ×0.01 input, for 30 mV and less with a hundred times finer steps.
-    `write_wait_s` is the pause after each command, `speed` the pace of the virtual bench's clock.
+    `write_wait_s` is the pause after each command. `speed` is the pace of a virtual bench's clock, which
+    all these times are divided by.
     After a lost link the cell is taken to open circuit as soon as it is back, for `patience_s`.
     """
 
@@ -87,10 +88,10 @@ class SolartronImpedance:
         self._check_settings()
         analyser, potentiostat = _bus(address, potentiostat_address, timeout_s, library)
         self.potentiostat = Solartron1287(
-            potentiostat, address=f"{address}, 1287 at {potentiostat_address}", write_wait_s=write_wait_s
+            potentiostat, address=f"{address}, 1287 at {potentiostat_address}", write_wait_s=write_wait_s / speed
         )
         try:
-            self.analyser = Solartron1260(analyser, address=address, write_wait_s=write_wait_s)
+            self.analyser = Solartron1260(analyser, address=address, write_wait_s=write_wait_s / speed)
         except BaseException:
             analyser.close()
             potentiostat.close()
@@ -257,6 +258,7 @@ class SolartronImpedance:
         self._check("standard_resistor_ohm", resistor is None or resistor in resistors, f"{resistor}: {[*resistors]}")
         self._check("impedance_factor", 0 < self.impedance_factor < math.inf, f"{self.impedance_factor}: above 0")
         self._check("integration_s", self.integration_s in Range(0.01, 1e5), f"{self.integration_s} s: 0.01 to 1e5 s")
+        self._check("speed", 0 < self.speed < math.inf, f"{self.speed}: above 0; 1 for a real instrument")
         self._check("integration_cycles", self.integration_cycles >= 1, f"{self.integration_cycles}: at least 1")
 
     def _check_open(self) -> None:

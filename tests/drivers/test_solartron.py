@@ -57,7 +57,7 @@ def sweep(*frequencies: float, amplitude: float = 0.01, **settings: Any) -> Swee
 
 
 def open_driver(address: str, **settings: Any) -> SolartronImpedance:
-    fast: dict[str, Any] = {"write_wait_s": 0, "timeout_s": 0.2, "patience_s": 3.0, "speed": SPEED}
+    fast: dict[str, Any] = {"timeout_s": 0.2, "patience_s": 3.0, "speed": SPEED}
     return SolartronImpedance(address, **(fast | settings))
 
 
@@ -287,7 +287,11 @@ def test_the_cell_is_held_at_its_open_circuit_voltage_or_the_bias(bias: float | 
     with bench(Watched()) as (driver, virtual):
         for _ in driver.sweep(sweep(1000.0, 10.0, bias_V=bias)):
             assert virtual.potentiostat.cell.terminals()[0] == pytest.approx(held, abs=1e-3)
-    assert drives == [DriveVoltage(pytest.approx(held, abs=2e-4), 0.02), OpenCircuit()]
+    on, off = drives
+    assert isinstance(on, DriveVoltage)
+    assert on.voltage_V == pytest.approx(held, abs=2e-4)
+    assert on.current_max_A == 0.02
+    assert off == OpenCircuit()
 
 
 def test_the_limits_are_set_and_the_voltage_measured_before_the_cell_is_polarised() -> None:
@@ -319,7 +323,7 @@ def test_a_result_that_comes_later_than_the_adapter_waits() -> None:
         VirtualSolartron(RcCell(), ScaledClock(speed=1.0), noise=0.0) as virtual,
         VirtualSolartron(RcCell(), ScaledClock(speed=1.0), noise=0.0),
     ):
-        adapter = PrologixAdapter(virtual.host, virtual.port, timeout_s=0.2)
+        adapter = PrologixAdapter("127.0.0.1", virtual.port, timeout_s=0.2)
         device = PrologixDevice(adapter, 4)
         for message in ("OT 1", "OP 2,1", "FR 1E+3", "IS 0.5", "SI"):
             device.write(message)
@@ -463,7 +467,7 @@ def test_closing_the_driver_opens_what_another_program_left_on() -> None:
 def test_a_1287_that_does_not_obey_is_not_called_safe() -> None:
     with bench(patience_s=0.2) as (driver, virtual):
         obey = virtual.potentiostat.listen
-        virtual.potentiostat.listen = lambda text: None if text == "PW0" else obey(text)  # type: ignore[method-assign]
+        virtual.potentiostat.listen = lambda message: None if message == "PW0" else obey(message)  # type: ignore[method-assign]
         for message in ("BY1", "PV4.3E0", "PW1"):
             obey(message)
         with pytest.raises(NotSafe, match=r"A flows after polarisation off.*front panel"):
@@ -602,7 +606,7 @@ def test_nobody_listens() -> None:
 
 
 def talk(virtual: VirtualSolartron, text: bytes, until: bytes = b"\n") -> bytes:
-    with socket.create_connection((virtual.host, virtual.port), timeout=3) as link:
+    with socket.create_connection(("127.0.0.1", virtual.port), timeout=3) as link:
         link.sendall(text)
         reply = b""
         while until not in reply:

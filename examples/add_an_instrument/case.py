@@ -1,0 +1,18 @@
+"""The contract case of the Arbor FG-50; in the project it is one entry of a tests/drivers/cases_*.py."""
+
+from __future__ import annotations
+
+from drivers.interface import ForceGauge, Instrument
+from examples.add_an_instrument.arbor_fg50 import ArborFg50
+from examples.add_an_instrument.virtual_arbor_fg50 import VirtualArborFg50
+from tests.drivers.contract import Case
+
+CASES = [
+    Case(
+        name="arbor-fg50",
+        virtual=lambda: VirtualArborFg50(lambda: 12.345),
+        open=lambda address: ArborFg50(address, timeout_s=0.3),
+        exchange=lambda driver: driver.identify(),
+        roles=(Instrument, ForceGauge),
+    )
+]
