@@ -207,7 +207,8 @@ class HostChannel(Channel):
         is_on = await self._source.call(lambda source: source.output_is_on())
         last = self._state.previous.time if self._state.previous else self._state.step_start_time
         gap_s = sample.time - last
-        how = "the source had stayed on; the charge of the gap is bridged" if is_on else "the source was off"
+        before_A = sequencer.before_gap_A(self._program, self._state, sample)
+        how = _bridge_in_words(before_A, sample.current_A) if is_on else "the source was off"
         self.say(Level.WARNING, f"taken up after a gap of {gap_s:.1f} s; {how}")
         self._must_restore = False
         await self._follow(sequencer.restore(self._program, self._state, sample, is_on))
@@ -391,6 +392,13 @@ class HostChannel(Channel):
 
     async def _cleared(self, who: str) -> None:
         self._set(ChannelState.PAUSED, RunState.PAUSED, f"trip cleared by {who}")
+
+
+def _bridge_in_words(before_A: float, now_A: float) -> str:
+    text = "the source had stayed on; the charge of the gap is bridged"
+    if abs(now_A - before_A) <= 0.1 * abs(before_A):
+        return text
+    return f"{text}, as an estimate: its current was {before_A * 1e3:.4g} mA before and is {now_A * 1e3:.4g} mA now"
 
 
 def _protection(limits: Limits) -> Protection:

@@ -22,6 +22,8 @@ from protocols.program import Condition, Kind, Program, Quantity, Repeat, Step, 
 from station.readings import Reading, Spectrum, StepSummary
 
 CHARGE_TOLERANCE = 2e-4
+OWN_VOLTAGE_V = 0.02
+"""How near to its voltage a source is taken to hold it already, after a restart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,15 +223,66 @@ def restore(program: Program, state: State, sample: Sample, output_is_on: bool) 
     if state.phase is not Phase.RUNNING:
         return Outcome(state)
     step = current_step(program, state)
-    if output_is_on and state.previous is not None and step.kind is not Kind.IMPEDANCE:
-        outcome = advance(program, state, sample)
-        return outcome if outcome.commands else replace(outcome, commands=(drive(step, outcome.state),))
+    if output_is_on and state.previous is None:
+        return _taken_up_blind(program, state, sample)
+    if output_is_on and step.kind is not Kind.IMPEDANCE:
+        return _driven_on(program, _bridged(state, sample), sample)
     if step.kind is not Kind.REST:  # a rest goes on by itself, whoever watches
         last = state.previous.time if state.previous is not None else state.step_start_time
         state = replace(state, step_start_time=state.step_start_time + max(0.0, sample.time - last))
     state, readings = _flushed(replace(state, previous=None))
     state = replace(state, recorded=None)
     return Outcome(state, (drive(step, state),), readings)
+
+
+def _taken_up_blind(program: Program, state: State, sample: Sample) -> Outcome:
+    """The station died before the step's first sample was stored, and the source stayed on.
+
+    Either it does what the step wants, and has since the step began, or it was not told of the step yet.
+    """
+    step = current_step(program, state)
+    start = replace(sample, time=min(state.step_start_time, sample.time))
+    if _is_own(step, sample):
+        began = replace(start, current_A=_first_A(step, sample))
+        return _driven_on(program, _bridged(replace(state, previous=began), sample), sample)
+    bridged = _bridged(replace(state, previous=start), sample)  # the step before went on: only the sum counts it
+    state = replace(state, net_capacity_Ah=bridged.net_capacity_Ah, step_start_time=sample.time)
+    return Outcome(state, (drive(step, state),))
+
+
+def _driven_on(program: Program, state: State, sample: Sample) -> Outcome:
+    outcome = advance(program, state, sample)
+    if outcome.commands:
+        return outcome
+    return replace(outcome, commands=(drive(current_step(program, outcome.state), outcome.state),))
+
+
+def before_gap_A(program: Program, state: State, sample: Sample) -> float:
+    """The current that flowed when the station died, as far as it is known; `sample` is the first one after."""
+    if state.previous is not None:
+        return state.previous.current_A
+    step = current_step(program, state)
+    return _first_A(step, sample) if _is_own(step, sample) else sample.current_A
+
+
+def _first_A(step: Step, sample: Sample) -> float:
+    """What a step begins with: its constant current, or where it has none, the present one."""
+    if step.kind in (Kind.CHARGE, Kind.DISCHARGE) and step.current_A is not None:
+        return step.current_A
+    return sample.current_A
+
+
+def _is_own(step: Step, sample: Sample) -> bool:
+    """Whether a source that is on does what the step wants."""
+    match step.kind:
+        case Kind.CHARGE:
+            return sample.current_A > 0
+        case Kind.DISCHARGE:
+            return sample.current_A < 0
+        case Kind.HOLD:
+            return step.voltage_V is not None and abs(sample.voltage_V - step.voltage_V) < OWN_VOLTAGE_V
+        case _:
+            return False
 
 
 # --- what the channel asks
@@ -285,9 +338,37 @@ def _integrated(state: State, sample: Sample) -> State:
     previous = state.previous
     if previous is None or sample.time <= previous.time:
         return replace(state, previous=sample)
-    hours = (sample.time - previous.time) / 3600.0
-    charge_Ah = 0.5 * (previous.current_A + sample.current_A) * hours
+    current_A = 0.5 * (previous.current_A + sample.current_A)
     power_W = 0.5 * (previous.current_A * previous.voltage_V + sample.current_A * sample.voltage_V)
+    return _counted(state, sample, current_A, power_W)
+
+
+def _bridged(state: State, sample: Sample) -> State:
+    """The integral over a gap in which the source drove the cell and nobody watched."""
+    previous = state.previous
+    if previous is None or sample.time <= previous.time:
+        return replace(state, previous=sample)
+    current_A = mean_over_gap_A(previous.current_A, sample.current_A)
+    return _counted(state, sample, current_A, current_A * 0.5 * (previous.voltage_V + sample.voltage_V))
+
+
+def mean_over_gap_A(before_A: float, now_A: float) -> float:
+    """Of a current that was constant, or decayed exponentially as in a hold.
+
+    Where nothing is left of it, or it has turned round, the source was changed just after `before_A` was seen.
+    """
+    if before_A * now_A <= 0 or abs(now_A) < 1e-3 * abs(before_A):
+        return now_A
+    ratio = now_A / before_A
+    return before_A if abs(ratio - 1) < 1e-6 else (now_A - before_A) / math.log(ratio)
+
+
+def _counted(state: State, sample: Sample, current_A: float, power_W: float) -> State:
+    """These flowed in the mean since the previous sample."""
+    previous = state.previous
+    assert previous is not None
+    hours = (sample.time - previous.time) / 3600.0
+    charge_Ah = current_A * hours
     return replace(
         state,
         previous=sample,

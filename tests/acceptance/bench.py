@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from drivers.simulated.cell import SimulatedCell
+from drivers.simulated.wiring import Drive
 
 TOKEN = "a token for tests"
 
@@ -37,20 +38,30 @@ class Look:
 
 
 class Ledger:
-    """Keeps the true charge of a cell from look to look; between looks it is interpolated."""
+    """Keeps the true charge of a cell at each look and at each change of its drive; between them it is interpolated."""
 
     def __init__(self, cell: SimulatedCell) -> None:
         self.looks: list[Look] = []
         self._lock = threading.Lock()
-        look = cell.terminals
+        self._cell, look, drive = cell, cell.terminals, cell.drive
 
         def terminals() -> tuple[float, float]:
             with self._lock:
-                point, state = look(), cell.state()
-                self.looks.append(Look(state.time_s, state.charge_passed_C, state.current_A))
+                point = look()
+                self._keep()
             return point
 
-        cell.terminals = terminals  # type: ignore[method-assign]
+        def changed(new: Drive) -> None:
+            with self._lock:
+                self._keep()
+                drive(new)
+                self._keep()
+
+        cell.terminals, cell.drive = terminals, changed  # type: ignore[method-assign]
+
+    def _keep(self) -> None:
+        state = self._cell.state()
+        self.looks.append(Look(state.time_s, state.charge_passed_C, state.current_A))
 
     def charge_C(self, time_s: float) -> float:
         """At `time_s`, which lies between two looks."""
