@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -23,7 +25,17 @@ from station.workers import Patience, Worker
 
 T = TypeVar("T")
 MIN_PERIOD_S = 0.05
-LONGEST_STOP_S = 30.0
+LONGEST_START_S = 30.0
+"""How long a cycler may take until its status shows a test that it was told to start."""
+
+
+@dataclass(frozen=True)
+class Poll:
+    """What a cycler said of all its channels when it was last asked."""
+
+    asked_at: float = -math.inf  # on the monotonic clock
+    statuses: Mapping[str, CyclerStatus] = field(default_factory=dict)
+    error: InstrumentError | None = None
 
 
 @dataclass
@@ -32,33 +44,32 @@ class CyclerFeed:
 
     worker: Worker[ProgramCycler]
     channels: list[str] = field(default_factory=list)
-    statuses: dict[str, CyclerStatus] = field(default_factory=dict)
+    latest: Poll = field(default_factory=Poll)
     _fresh: asyncio.Condition = field(default_factory=asyncio.Condition)
-    error: InstrumentError | None = None
-    polls: int = 0
 
     async def loop(self, period_s: float) -> None:
         while True:
+            asked_at = time.monotonic()
             try:
-                self.statuses = dict(await self.worker.call(lambda cycler: cycler.status(self.channels)))
-                self.error = None
+                statuses = await self.worker.call(lambda cycler: cycler.status(self.channels))
+                self.latest = Poll(asked_at, statuses)
             except InstrumentError as error:
-                self.error = error
-            self.polls += 1
+                self.latest = Poll(asked_at, self.latest.statuses, error)
             async with self._fresh:
                 self._fresh.notify_all()
             await asyncio.sleep(period_s)
 
-    async def fresh(self, channel: str) -> CyclerStatus:
-        """The channel's status after the next poll; raises what the poll raised."""
+    async def fresh(self, channel: str) -> tuple[float, CyclerStatus]:
+        """When the next poll was asked, and the channel's status in it; raises what the poll raised."""
         async with self._fresh:
             await self._fresh.wait()
-        if self.error is not None:
-            raise self.error
-        status = self.statuses.get(channel)
+        poll = self.latest
+        if poll.error is not None:
+            raise poll.error
+        status = poll.statuses.get(channel)
         if status is None:
             raise InstrumentError(f"says nothing of channel {channel}", instrument=self.worker.name)
-        return status
+        return poll.asked_at, status
 
 
 class CyclerChannel(Channel):
@@ -72,6 +83,8 @@ class CyclerChannel(Channel):
         self._position = position
         self._state: FollowState | None = None
         self._patience = Patience(max(around.lost_after_s, 30.0))
+        self._ordered_at = -math.inf  # when the cycler was last told something, on the monotonic clock
+        self._restored_at = -math.inf
         feed.channels.append(position)
 
     # --- before a run
@@ -108,7 +121,7 @@ class CyclerChannel(Channel):
     async def _start(self, run: Run) -> None:
         program = self._program_for(run)
         try:
-            test_id = await self._call(lambda cycler: cycler.start(self._position, program, run.cell.cell))
+            test_id = await self._order(lambda cycler: cycler.start(self._position, program, run.cell.cell))
         except InstrumentError as error:
             self.say(Level.ALARM, f"the cycler did not start: {error}")
             await self._end(RunState.STOPPED, f"not started: {error}")
@@ -124,16 +137,16 @@ class CyclerChannel(Channel):
         )
 
     async def _resume(self) -> None:
-        await self._call(lambda cycler: cycler.proceed(self._position))
+        await self._order(lambda cycler: cycler.proceed(self._position))
 
     async def _skip(self, reason: str) -> None:
         assert self.run is not None and self._state is not None
-        status = self._feed.statuses.get(self._position)
+        status = self._feed.latest.statuses.get(self._position)
         present = status.step if status and status.step else (self._state.last_key or (0, 0))[0]
         target = present + 1
         if not 1 <= target <= len(self.run.program.operations):
             raise ChannelError(f"channel {self.name} is in the last step; stop it instead")
-        await self._call(lambda cycler: cycler.go_to_step(self._position, target))
+        await self._order(lambda cycler: cycler.go_to_step(self._position, target))
 
     async def _stop(self, reason: str) -> None:
         await self._open_circuit()
@@ -142,7 +155,7 @@ class CyclerChannel(Channel):
         self._store_last_step(reason)
 
     async def _open_circuit(self) -> None:
-        await self._call(lambda cycler: cycler.stop(self._position))
+        await self._order(lambda cycler: cycler.stop(self._position))
 
     def _halt(self) -> None:
         """The cycler's test is stopped and cannot be taken up again; its records are all here."""
@@ -153,6 +166,7 @@ class CyclerChannel(Channel):
 
     def _restore(self, run: Run, state: str | None) -> None:
         self._state = follower.load(state) if state else None
+        self._restored_at = time.monotonic()
 
     def _state_json(self) -> str | None:
         return follower.dump(self._state) if self._state is not None else None
@@ -165,14 +179,22 @@ class CyclerChannel(Channel):
     async def _call(self, use: Callable[[ProgramCycler], T]) -> T:
         return await self._feed.worker.call(use)
 
+    async def _order(self, use: Callable[[ProgramCycler], T]) -> T:
+        """As `_call`, for what changes the cycler: what it said of itself before is not true any more."""
+        try:
+            return await self._call(use)
+        finally:
+            self._ordered_at = time.monotonic()
+
     # --- the loop
 
     async def loop(self) -> None:
         while True:
             try:
-                status = await self._feed.fresh(self._position)
+                asked_at, status = await self._feed.fresh(self._position)
                 async with self._lock:
-                    await self._tick(status)
+                    if asked_at >= self._ordered_at:
+                        await self._tick(status)
             except InstrumentError as error:
                 await self._in_trouble(error)
 
@@ -181,6 +203,8 @@ class CyclerChannel(Channel):
         if self.state is ChannelState.TRIPPED:
             if not self._open_circuit_confirmed:
                 await self._make_safe()
+            if self.run is not None and self._state is not None:
+                await self._take_up_records()  # up to the very last one before the stop
             return
         if self.run is None:
             return
@@ -197,6 +221,8 @@ class CyclerChannel(Channel):
     def _heard(self, status: CyclerStatus) -> None:
         if self._patience.failing:
             self.say(Level.INFO, "the cycler answers again")
+            if self.state is ChannelState.RUNNING:
+                self.reason = ""
         self._patience.good()
         if self.state is ChannelState.OFFLINE:
             self.state, self.reason = ChannelState.IDLE, ""
@@ -216,6 +242,8 @@ class CyclerChannel(Channel):
             )
             self.store()
             return
+        if time.monotonic() - self._restored_at < LONGEST_START_S:
+            return  # it may have been told, and not show it yet
         self.say(Level.ALARM, "the station died before the cycler had started; start the run again")
         await self._end(RunState.STOPPED, "never started by the cycler")
 
@@ -301,7 +329,7 @@ class CyclerChannel(Channel):
             self.say(Level.WARNING, f"{error}; a running test goes on alone")
         if self.run is None and self._patience.lost and self.state is ChannelState.IDLE:
             self.state, self.reason = ChannelState.OFFLINE, str(error)
-        elif self.run is not None and self._patience.lost:
+        elif self.state is ChannelState.RUNNING and self._patience.lost:
             self.reason = f"no word from the cycler for {self._patience.since_s:.0f} s; the test goes on alone"
 
     def _progress(self) -> Progress | None:

@@ -16,7 +16,7 @@ from protocols.limits import Limits
 from protocols.program import Kind, Program, Quantity, SweepPlan
 from protocols.program import Step as ProgramStep
 from station import sequencer
-from station.channel import MIN_PERIOD_S, Channel, ChannelError, Progress, Surroundings
+from station.channel import LONGEST_COMMIT_WAIT_S, MIN_PERIOD_S, Channel, ChannelError, Progress, Surroundings
 from station.readings import ChannelState, Level, RunState, Spectrum
 from station.run import Run
 from station.sensors import Sensor
@@ -34,7 +34,6 @@ from station.sequencer import (
 )
 from station.workers import Patience, Worker
 
-LONGEST_COMMIT_WAIT_S = 0.25
 CLAMP_MARGIN_V = 0.02
 """How far beyond a step's end of voltage the source itself may go: more than its error, less than harm."""
 
@@ -59,6 +58,7 @@ class HostChannel(Channel):
         self._patience = Patience(around.lost_after_s)
         self._sweeping: asyncio.Task[None] | None = None
         self._measuring = False  # this very channel has the impedance instrument and measures
+        self._maybe_polarised = False  # by the impedance instrument
         self._must_restore = False
         self._at_once = False
 
@@ -134,7 +134,12 @@ class HostChannel(Channel):
         self._keep(outcome)
 
     async def _open_circuit(self) -> None:
+        """Of the source first; where a sweep is on, of the impedance instrument too."""
         await self._source.call(lambda source: source.off())
+        await self._cancel_sweep()
+        if self._maybe_polarised and self._impedance is not None and not self._impedance.lent.locked():
+            await self._impedance.call(lambda instrument: instrument.make_safe())
+        self._maybe_polarised = False
 
     def _halt(self) -> None:
         self._interrupt_sweep()
@@ -147,6 +152,7 @@ class HostChannel(Channel):
         if self.state is not ChannelState.TRIPPED:
             self.state = ChannelState.PAUSED if self._state.phase is Phase.PAUSED else ChannelState.RUNNING
         self._must_restore = True
+        self._maybe_polarised = sequencer.current_step(run.program, self._state).kind is Kind.IMPEDANCE
 
     def _state_json(self) -> str | None:
         return sequencer.dump(self._state) if self._state is not None else None
@@ -187,6 +193,8 @@ class HostChannel(Channel):
     async def _tick(self) -> None:
         if self.state is ChannelState.TRIPPED and not self._open_circuit_confirmed:
             await self._make_safe()
+        if self._sweeping is not None and self._sweeping.done() and not self._sweeping.cancelled():
+            self._sweeping.result()  # raises what nobody foresaw
         sample = await self._sampled()
         self.latest = sample
         if self.run is None or self._program is None or self._state is None:
@@ -204,6 +212,10 @@ class HostChannel(Channel):
     async def _go_on(self, sample: Sample) -> None:
         """The first sample after a restart: look before anything is changed."""
         assert self._program is not None and self._state is not None
+        if self._state.phase is Phase.STOPPED:  # it died while it was being stopped
+            await self._open_circuit()
+            await self._end(RunState.STOPPED, "stopped")
+            return
         is_on = await self._source.call(lambda source: source.output_is_on())
         last = self._state.previous.time if self._state.previous else self._state.step_start_time
         gap_s = sample.time - last
@@ -277,6 +289,8 @@ class HostChannel(Channel):
         await self._committed(LONGEST_COMMIT_WAIT_S)
         for command in outcome.commands:
             await self._carry_out(command)
+            if self.state is ChannelState.TRIPPED:
+                return
         self._at_once = True
 
     async def _carry_out(self, command: Command) -> None:
@@ -326,14 +340,20 @@ class HostChannel(Channel):
             try:
                 spectrum = await self._measured(plan)
             except InstrumentError as error:
-                async with self._lock:
-                    await self._trip(f"impedance sweep failed: {error}")
+                await self._sweep_failed(error)
                 return
         async with self._lock:
             self._sweeping = None
             if self.state is ChannelState.RUNNING and self._state is not None:
                 await self._follow(sequencer.swept(self._program, self._state, spectrum, self.around.clock.now()))
         self._wake.set()
+
+    async def _sweep_failed(self, error: InstrumentError) -> None:
+        if self._sweeping is not asyncio.current_task():  # it was broken off, and who did that has the lock
+            self.say(Level.WARNING, f"while the sweep was broken off: {error}")
+            return
+        async with self._lock:
+            await self._trip(f"impedance sweep failed: {error}")
 
     async def _measured(self, plan: SweepPlan) -> Spectrum:
         assert self._impedance is not None and self._state is not None
@@ -342,13 +362,14 @@ class HostChannel(Channel):
         sweep = _sweep(plan, _protection(self.limits.limits))
         points = await self._impedance.call(lambda instrument: instrument.sweep(sweep))
         measured: list[interface.ImpedancePoint] = []
-        self._measuring = True
+        self._measuring = self._maybe_polarised = True
         try:
             while (point := await self._impedance.call(lambda _: next(points, None))) is not None:
                 measured.append(point)
         finally:
             self._measuring = False
             await asyncio.shield(self._impedance.call(lambda _: points.close()))
+        self._maybe_polarised = False
         return Spectrum(
             number=0,
             time=began,
@@ -364,6 +385,8 @@ class HostChannel(Channel):
 
     def _interrupt_sweep(self) -> asyncio.Task[None] | None:
         """Break off a running sweep, even in the middle of a point of minutes."""
+        if self._sweeping is asyncio.current_task():
+            return None
         sweeping, self._sweeping = self._sweeping, None
         if sweeping is not None and not sweeping.done():
             sweeping.cancel()

@@ -189,6 +189,8 @@ def pause(program: Program, state: State, time: float) -> Outcome:
 
 def resume(program: Program, state: State, time: float) -> Outcome:
     """Go on after a pause, in the same step; the step's clock stood meanwhile."""
+    if state.phase is Phase.FINISHED:  # all that is left is to say so
+        return Outcome(state, (OpenCircuit(), Finish()))
     if state.phase is not Phase.PAUSED or state.paused_at is None:
         return Outcome(state)
     moved = state.step_start_time + (time - state.paused_at)
@@ -218,10 +220,10 @@ def restore(program: Program, state: State, sample: Sample, output_is_on: bool) 
     Where the source stayed on, its current flowed all the while: the integral bridges the gap. Where it was
     found off, no charge is counted for the gap and the step's clock stood.
     """
-    if state.phase is Phase.PAUSED:
-        return Outcome(state, (OpenCircuit(),))
+    if state.phase is Phase.FINISHED:
+        return Outcome(state, (OpenCircuit(), Finish()))
     if state.phase is not Phase.RUNNING:
-        return Outcome(state)
+        return Outcome(state, (OpenCircuit(),))
     step = current_step(program, state)
     if output_is_on and state.previous is None:
         return _taken_up_blind(program, state, sample)

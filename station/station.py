@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import difflib
 import importlib.metadata
+import itertools
 import logging
 import platform
 from collections.abc import Callable, Coroutine
@@ -61,6 +62,7 @@ class Station:
         )
         self.channels = {name: self._channel(name, channel) for name, channel in config.channels.items()}
         self._tasks: list[asyncio.Task[None]] = []
+        self._run_ids: set[str] = set()  # given out by this process
 
     # --- life
 
@@ -128,17 +130,14 @@ class Station:
     async def start(self, channel_name: str, request: Request, who: str) -> RunView:
         """Check everything, write the snapshot, then begin; raises before anything is touched."""
         channel = self.channel(channel_name)
+        channel.require_idle()
         now = self.clock.now()
-        run_id = f"{datetime.datetime.fromtimestamp(now, datetime.UTC):%Y%m%dT%H%M%S}-{channel_name}"
-        run = await asyncio.to_thread(prepare, run_id, channel_name, request, now)
+        run = await asyncio.to_thread(prepare, self._new_run_id(now, channel_name), channel_name, request, now)
         channel.check(run)
         await channel.check_ranges(run)
-        if channel.run is not None:
-            raise ChannelError(f"channel {channel_name} is {channel.state}, not idle")
         for warning in self._warnings(channel):
             channel.say(Level.WARNING, warning)
-        await asyncio.to_thread(self.writer.begin_run, snapshot(run, self.simulated, self._depends_on(channel_name)))
-        await channel.start(run, who)
+        await channel.start(run, snapshot(run, self.simulated, self._depends_on(channel_name)), who)
         return _run_view(run, self.simulated)
 
     def request(
@@ -241,6 +240,13 @@ class Station:
                 f"instrument '{name}': driver '{self.config.instruments[name].driver}' is no {capability.__name__}"
             )
         return self._workers[name]  # type: ignore[return-value]
+
+    def _new_run_id(self, now: float, channel_name: str) -> str:
+        stem = f"{datetime.datetime.fromtimestamp(now, datetime.UTC):%Y%m%dT%H%M%S}-{channel_name}"
+        numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
+        run_id = next(name for name in numbered if name not in self._run_ids)
+        self._run_ids.add(run_id)
+        return run_id
 
     def _protocol_path(self, name: str) -> Path:
         own = self.config.station.protocols / f"{name}.yaml"

@@ -219,10 +219,11 @@ def test_counted_charge_is_the_cells_own(ordeal: Ordeal) -> None:
         killed = any(earlier.time <= moment <= later.time for moment in ordeal.kills_s)
         currents = (earlier.current_A, later.current_A)
         largest_A, gap_s = max(abs(current) for current in currents), later.time - earlier.time
-        allowed_C = 0.01 * gap_s * largest_A + 1e-6
-        if killed or earlier.step != later.step:
+        allowed_C = 0.01 * gap_s * largest_A + 1e-5
+        changed = abs(currents[1] - currents[0]) > 0.1 * largest_A
+        if killed or changed or earlier.step != later.step:
             allowed_C += interval_s * largest_A
-        if killed and abs(currents[1] - currents[0]) > 0.1 * largest_A:
+        if killed and changed:
             allowed_C += gap_s * abs(currents[1] - currents[0])
         else:
             steady_kills += killed
