@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -33,21 +35,23 @@ class CyclerFeed:
     worker: Worker[ProgramCycler]
     channels: list[str] = field(default_factory=list)
     statuses: dict[str, CyclerStatus] = field(default_factory=dict)
-    _fresh: asyncio.Condition = field(default_factory=asyncio.Condition)
+    asked_at: float = -math.inf  # on the monotonic clock, when the last poll was made
     error: InstrumentError | None = None
-    polls: int = 0
+    _fresh: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def loop(self, period_s: float) -> None:
         while True:
             try:
-                self.statuses = dict(await self.worker.call(lambda cycler: cycler.status(self.channels)))
-                self.error = None
+                self.asked_at, statuses = await self.worker.call(self._poll)
+                self.statuses, self.error = dict(statuses), None
             except InstrumentError as error:
                 self.error = error
-            self.polls += 1
             async with self._fresh:
                 self._fresh.notify_all()
             await asyncio.sleep(period_s)
+
+    def _poll(self, cycler: ProgramCycler) -> tuple[float, Mapping[str, CyclerStatus]]:
+        return time.monotonic(), cycler.status(self.channels)
 
     async def fresh(self, channel: str) -> CyclerStatus:
         """The channel's status after the next poll; raises what the poll raised."""
@@ -72,6 +76,7 @@ class CyclerChannel(Channel):
         self._position = position
         self._state: FollowState | None = None
         self._patience = Patience(max(around.lost_after_s, 30.0))
+        self._commanded_at = -math.inf  # on the monotonic clock
         feed.channels.append(position)
 
     # --- before a run
@@ -113,6 +118,7 @@ class CyclerChannel(Channel):
             self.say(Level.ALARM, f"the cycler did not start: {error}")
             await self._end(RunState.STOPPED, f"not started: {error}")
             raise ChannelError(f"channel {self.name} did not start: {error}") from error
+        self._commanded_at = time.monotonic()
         self._state = FollowState(test_id=test_id, start_time=self.around.clock.now())
         self.store()
         await self._committed(1.0)
@@ -125,6 +131,7 @@ class CyclerChannel(Channel):
 
     async def _resume(self) -> None:
         await self._call(lambda cycler: cycler.proceed(self._position))
+        self._commanded_at = time.monotonic()
 
     async def _skip(self, reason: str) -> None:
         assert self.run is not None and self._state is not None
@@ -172,7 +179,8 @@ class CyclerChannel(Channel):
             try:
                 status = await self._feed.fresh(self._position)
                 async with self._lock:
-                    await self._tick(status)
+                    if self._feed.asked_at > self._commanded_at:  # not what was true before a command
+                        await self._tick(status)
             except InstrumentError as error:
                 await self._in_trouble(error)
 

@@ -34,7 +34,6 @@ from station.sequencer import (
 )
 from station.workers import Patience, Worker
 
-LONGEST_COMMIT_WAIT_S = 0.25
 CLAMP_MARGIN_V = 0.02
 """How far beyond a step's end of voltage the source itself may go: more than its error, less than harm."""
 
@@ -269,11 +268,10 @@ class HostChannel(Channel):
             self.store(outcome.readings, outcome.steps, outcome.spectra)
 
     async def _follow(self, outcome: Outcome) -> None:
-        """Store first, then act: after a crash the checkpoint says where the run was going."""
+        """Hand it to the store, then act at once: the next start of the station tells by the current what was done."""
         self._keep(outcome)
         if not outcome.commands:
             return
-        await self._committed(LONGEST_COMMIT_WAIT_S)
         for command in outcome.commands:
             await self._carry_out(command)
         self._at_once = True

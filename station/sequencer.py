@@ -22,6 +22,7 @@ from protocols.program import Condition, Kind, Program, Quantity, Repeat, Step, 
 from station.readings import Reading, Spectrum, StepSummary
 
 CHARGE_TOLERANCE = 2e-4
+HELD_WITHIN_V = 5e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,23 +214,51 @@ def stop(program: Program, state: State, time: float, reason: str) -> Outcome:
 def restore(program: Program, state: State, sample: Sample, output_is_on: bool) -> Outcome:
     """Go on after the station died and came back; `sample` was taken before anything was changed.
 
-    Where the source stayed on, its current flowed all the while: the integral bridges the gap. Where it was
-    found off, no charge is counted for the gap and the step's clock stood.
+    The state may be older than what the source was last told, by less than a commit takes: a current that is
+    not the step's but the next one's says that the step had ended. Where the source stayed on, its current
+    flowed all the while, and the integral bridges the gap. Where it was found off, no charge is counted for
+    the gap and the step's clock stood.
     """
     if state.phase is Phase.PAUSED:
         return Outcome(state, (OpenCircuit(),))
     if state.phase is not Phase.RUNNING:
         return Outcome(state)
+    if output_is_on and not _carried_out(drive(current_step(program, state), state), sample):
+        left = _leave(program, state, state.previous.time if state.previous else sample.time, "ended unseen")
+        if left.state.phase is Phase.RUNNING and _carried_out(left.commands[0], sample):
+            began = Sample(left.state.step_start_time, sample.voltage_V, sample.current_A)
+            gone_on = _bridged(program, replace(left.state, previous=began), sample)
+            return replace(gone_on, readings=left.readings + gone_on.readings, steps=left.steps + gone_on.steps)
+    if output_is_on and state.previous is not None and current_step(program, state).kind is not Kind.IMPEDANCE:
+        return _bridged(program, state, sample)
+    return _unbridged(program, state, sample)
+
+
+def _carried_out(command: Command, sample: Sample) -> bool:
+    """Whether a source that is on does what the command says, or stands at the clamp beyond the step's end."""
+    match command:
+        case HoldCurrent(current):
+            return sample.current_A * current > 0 and abs(sample.current_A) <= 1.02 * abs(current)
+        case HoldVoltage(voltage):
+            return abs(sample.voltage_V - voltage) < HELD_WITHIN_V
+        case _:
+            return False
+
+
+def _bridged(program: Program, state: State, sample: Sample) -> Outcome:
+    outcome = advance(program, state, sample)
+    if outcome.commands:
+        return outcome
+    return replace(outcome, commands=(drive(current_step(program, outcome.state), outcome.state),))
+
+
+def _unbridged(program: Program, state: State, sample: Sample) -> Outcome:
     step = current_step(program, state)
-    if output_is_on and state.previous is not None and step.kind is not Kind.IMPEDANCE:
-        outcome = advance(program, state, sample)
-        return outcome if outcome.commands else replace(outcome, commands=(drive(step, outcome.state),))
     if step.kind is not Kind.REST:  # a rest goes on by itself, whoever watches
         last = state.previous.time if state.previous is not None else state.step_start_time
         state = replace(state, step_start_time=state.step_start_time + max(0.0, sample.time - last))
     state, readings = _flushed(replace(state, previous=None))
-    state = replace(state, recorded=None)
-    return Outcome(state, (drive(step, state),), readings)
+    return Outcome(replace(state, recorded=None), (drive(step, state),), readings)
 
 
 # --- what the channel asks
