@@ -19,6 +19,7 @@ from station.cycler_program import for_cycler
 from station.follower import FollowState
 from station.readings import ChannelState, Level, Reading, RunState, StepSummary
 from station.run import Run
+from station.safety import Trip
 from station.sensors import Sensor
 from station.sequencer import Sample
 from station.workers import Patience, Worker
@@ -195,7 +196,7 @@ class CyclerChannel(Channel):
         if self._state is None:
             await self._find_test(status)
             return
-        if self.latest is not None and self.state is ChannelState.RUNNING and (trip := self._check(self.latest)):
+        if self.state is ChannelState.RUNNING and (trip := self._check_now(status)):
             await self._trip(trip.reason)
             return
         await self._take_up_records()
@@ -208,10 +209,17 @@ class CyclerChannel(Channel):
         self._patience.good()
         if self.state is ChannelState.OFFLINE:
             self.state, self.reason = ChannelState.IDLE, ""
-        if status.measurement is not None:
+        if status.measurement is not None and (self.run is None or self.latest is None):
             now = self.around.clock.now()
             sample = Sample(now, status.measurement.voltage_V, status.measurement.current_A)
             self.latest = self.sensor.onto(sample) if self.sensor else sample
+
+    def _check_now(self, status: CyclerStatus) -> Trip | None:
+        """What the cycler shows live, with the sensor's newest word: sooner than its records."""
+        if status.measurement is None:
+            return None
+        live = Sample(self.around.clock.now(), status.measurement.voltage_V, status.measurement.current_A)
+        return self._check(self.sensor.onto(live) if self.sensor else live)
 
     async def _find_test(self, status: CyclerStatus) -> None:
         """The station died between starting the test and writing that down: only the cycler knows."""
@@ -241,6 +249,7 @@ class CyclerChannel(Channel):
                 if summary is not None:
                     steps.append(summary)
             self.store(tuple(readings), tuple(steps))
+            self.latest = _as_sample(readings[-1])  # finer than the live values, which are rounded
             for reading in readings:
                 if trip := self.limits.check(_as_sample(reading)):
                     await self._trip(trip.reason)
@@ -324,7 +333,16 @@ class CyclerChannel(Channel):
 
 
 def _as_sample(reading: Reading) -> Sample:
-    return Sample(reading.time, reading.voltage_V, reading.current_A)
+    return Sample(
+        reading.time,
+        reading.voltage_V,
+        reading.current_A,
+        reading.resistance_ohm,
+        reading.pressure_Pa,
+        reading.pressure_U_Pa,
+        reading.calibration,
+        reading.temperature_degC,
+    )
 
 
 def feed_period_s(vendor_s: float, speed: float) -> float:
