@@ -30,6 +30,7 @@ from station.store.courier import Courier
 from station.store.spool import Spool
 from station.store.target import Target
 from tests.station import synthetic
+from tests.station.conftest import start
 
 ROOT = Path(__file__).parents[2]
 
@@ -147,8 +148,8 @@ def test_a_postgresql_server_that_stops_and_starts(
         assert writer.backlog == 8
         writer.submit(numbered(10))
     finally:
-        postgres_server.ensure_postgres_running()
-    assert writer.flush(15)
+        start(postgres_server)
+    assert writer.flush(30)
     writer.close()
     assert stored(postgres_url) == 10
     assert not (spool / "spool.jsonl").exists()
@@ -188,6 +189,7 @@ import json, sys
 from pathlib import Path
 from station.store import Writer
 from tests.station import synthetic
+from tests.station.conftest import start
 from tests.station.test_store_outage import numbered
 
 writer = Writer(sys.argv[1], Path(sys.argv[2]), commit_every_s=0.01)
