@@ -217,14 +217,14 @@ def kill_while_writing(url: str, spool: Path, batches: int) -> int:
 
 
 def test_kill_while_writing_to_the_database(database_url: str, spool: Path) -> None:
-    safe = kill_while_writing(database_url, spool, 60)
+    safe = kill_while_writing(database_url, spool, 30)
     Writer(database_url, spool).close()
     assert stored(database_url) >= safe
 
 
 def test_kill_while_writing_to_the_spool(sqlite_url: str, spool: Path, tmp_path: Path) -> None:
     (tmp_path / "station.db").mkdir()
-    safe = kill_while_writing(sqlite_url, spool, 60)
+    safe = kill_while_writing(sqlite_url, spool, 30)
     (tmp_path / "station.db").rmdir()
     Writer(sqlite_url, spool).close()
     assert stored(sqlite_url) >= safe
