@@ -114,8 +114,13 @@ def _cycle_text(cycle: CycleView, mass_g: float | None) -> str:
 
 def capacity_text(capacity_Ah: float, mass_g: float | None) -> str:
     """In mAh, and in mAh/g where the active mass is known."""
-    text = f"{capacity_Ah * 1e3:#.4g} mAh"
-    return text if not mass_g else f"{text} ({capacity_Ah * 1e3 / mass_g:#.4g} mAh/g)"
+    text = f"{_four_digits(capacity_Ah * 1e3)} mAh"
+    return text if not mass_g else f"{text} ({_four_digits(capacity_Ah * 1e3 / mass_g)} mAh/g)"
+
+
+def _four_digits(value: float) -> str:
+    exponent = int(f"{value:.3e}".partition("e")[2])
+    return f"{value:.{max(0, 3 - exponent)}f}" if value else "0"
 
 
 def _pressure_rows(archive: Archive, run_id: str) -> list[Row]:
@@ -259,12 +264,8 @@ def _columns(archive: Archive, run_id: str, names: Sequence[str], cycle: int | N
 
 
 def _event(event: EventView) -> dict[str, str]:
-    return {
-        "time": f"{datetime.fromtimestamp(event.time):%Y-%m-%d %H:%M:%S}",
-        "level": event.level.value,
-        "who": event.who,
-        "text": event.text,
-    }
+    time = f"{datetime.fromtimestamp(event.time):%Y-%m-%d %H:%M:%S}"
+    return {"time": time, "level": event.level.value, "who": event.who, "text": event.text}
 
 
 def _document(text: str) -> Any:

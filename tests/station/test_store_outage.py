@@ -30,6 +30,7 @@ from station.store.courier import Courier
 from station.store.spool import Spool
 from station.store.target import Target
 from tests.station import synthetic
+from tests.station.conftest import start
 
 ROOT = Path(__file__).parents[2]
 
@@ -147,8 +148,8 @@ def test_a_postgresql_server_that_stops_and_starts(
         assert writer.backlog == 8
         writer.submit(numbered(10))
     finally:
-        postgres_server.ensure_postgres_running()
-    assert writer.flush(15)
+        start(postgres_server)
+    assert writer.flush(30)
     writer.close()
     assert stored(postgres_url) == 10
     assert not (spool / "spool.jsonl").exists()
@@ -188,6 +189,7 @@ import json, sys
 from pathlib import Path
 from station.store import Writer
 from tests.station import synthetic
+from tests.station.conftest import start
 from tests.station.test_store_outage import numbered
 
 writer = Writer(sys.argv[1], Path(sys.argv[2]), commit_every_s=0.01)
@@ -215,14 +217,14 @@ def kill_while_writing(url: str, spool: Path, batches: int) -> int:
 
 
 def test_kill_while_writing_to_the_database(database_url: str, spool: Path) -> None:
-    safe = kill_while_writing(database_url, spool, 60)
+    safe = kill_while_writing(database_url, spool, 30)
     Writer(database_url, spool).close()
     assert stored(database_url) >= safe
 
 
 def test_kill_while_writing_to_the_spool(sqlite_url: str, spool: Path, tmp_path: Path) -> None:
     (tmp_path / "station.db").mkdir()
-    safe = kill_while_writing(sqlite_url, spool, 60)
+    safe = kill_while_writing(sqlite_url, spool, 30)
     (tmp_path / "station.db").rmdir()
     Writer(sqlite_url, spool).close()
     assert stored(sqlite_url) >= safe
