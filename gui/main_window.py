@@ -38,7 +38,7 @@ class MainWindow(QMainWindow):
         self._retry_in_s = 0.0
         self._lost_because = ""
         self._present_run: str | None = None  # of the selected channel
-        self._dialog: Confirmation | StartDialog | None = None
+        self.dialog: Confirmation | StartDialog | None = None
         self.feed = LiveFeed(url, token)
         self.questions = Requests(url, token)
         self.commands = Requests(url, token, threads=COMMAND_THREADS)
@@ -237,7 +237,7 @@ class MainWindow(QMainWindow):
             self._command(view.name, action)
 
     def _confirm(self, question: Confirmation, channel: str, action: Action) -> None:
-        self._dialog = question
+        self.dialog = question
         question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         question.accepted.connect(lambda: self._command(channel, action))
         question.open()
@@ -258,7 +258,7 @@ class MainWindow(QMainWindow):
     def _open_start(self, view: ChannelView) -> None:
         assert self.station is not None
         dialog = StartDialog(self, self.look, self.station, view.name)
-        self._dialog = dialog
+        self.dialog = dialog
         dialog.wanted.connect(lambda channel, protocol, cell: self._start(dialog, channel, protocol, cell))
 
         def choices(station: Client) -> tuple[tuple[CellView, ...], tuple[ProtocolView, ...]]:

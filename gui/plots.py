@@ -172,6 +172,10 @@ class Plot(QFrame):
         if x is not None:
             self.crosshair.setValue(x)
 
+    @property
+    def readout(self) -> str:
+        return self._readout.text()
+
     def set_readout(self, text: str) -> None:
         self._readout.setText(text)
         title, key, readout = (label.sizeHint().width() + 12 for label in (self._title, self._key, self._readout))
