@@ -257,6 +257,8 @@ def test_exceptions_are_refusals_with_a_name(code: int, name: str) -> None:
         {"register": -1},
         {"dtype": "float64"},
         {"unit": "oz"},
+        {"word_order": "middle"},
+        {"byte_order": "BIG"},
         {"capacity_N": 0},
         {"capacity_N": math.nan},
         {"scale": 0},
