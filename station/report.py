@@ -45,7 +45,7 @@ class Section:
 def write_report(archive: Archive, run_id: str, path: Path) -> None:
     """Write the report of a run to `path`, in place of a former one. Raises StoreError."""
     run = archive.run(run_id)
-    cycles = archive.cycles(run_id)
+    cycles, events = archive.cycles(run_id), archive.run_events(run_id)
     page = (
         _environment()
         .get_template("report.html.j2")
@@ -55,7 +55,8 @@ def write_report(archive: Archive, run_id: str, path: Path) -> None:
             ended=None if run.ended is None else _moment(run.ended),
             summary=_summary(archive, run, cycles),
             sections=_sections(archive, run, cycles),
-            events=[_event(event) for event in archive.run_events(run_id)[-EVENTS:]],
+            events=[_event(event) for event in events[-EVENTS:]],
+            events_left_out=max(0, len(events) - EVENTS),
             document=_document(archive.snapshot(run_id).document),
             software=f"cellstation {software_version()}",
             written=_moment(datetime.now().timestamp()),

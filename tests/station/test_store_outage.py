@@ -332,6 +332,21 @@ def test_a_batch_that_no_database_would_take_is_set_aside_alone(database_url: st
         writer.submit(numbered(9))
 
 
+def test_an_error_that_nobody_foresaw_loses_nothing(
+    writer: Writer, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Target, items: Any) -> None:
+        raise RuntimeError("out of cheese")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Target, "write", broken)
+        writer.submit(numbered(1))
+        wait_until(lambda: "out of cheese" in (writer.trouble or "") and writer.in_memory == 0)
+    assert "refused" not in (writer.trouble or "")
+    assert writer.flush(10)
+    assert stored(sqlite_url) == 1
+
+
 # --- any order of faults
 
 
