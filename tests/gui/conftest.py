@@ -68,6 +68,7 @@ def service(shared_service: FakeService) -> FakeService:
     bench = shared_service.bench
     shared_service.commands.clear()
     shared_service.refuse.clear()
+    shared_service.delay_s = 0.0
     bench.states, bench.runs = dict(bench.first_states), dict(bench.first_runs)
     for run in bench.runs.values():
         run.live = True
@@ -86,7 +87,7 @@ def window(service: FakeService, shared_window: MainWindow, qtbot: QtBot) -> Mai
 
 def _opened(service: FakeService) -> MainWindow:
     window = MainWindow(service.url, service.token)
-    window.resize(1600, 1000)
+    window.resize(1400, 900)
     window.show()
     deadline = time.monotonic() + 5
     while window.station is None and time.monotonic() < deadline:

@@ -1,5 +1,6 @@
 """Real widgets against a service over real sockets."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from gui.app import grab, run
+from gui.connection import LiveFeed
 from gui.controls import Action
 from gui.dialogs import ClearTrip, Confirmation, StartDialog
 from gui.event_log import SELECTED
@@ -83,10 +85,16 @@ def _share_of(image: QImage, window: MainWindow, channel: str, colour: str) -> f
     return hits / len(points)
 
 
-def test_the_simulated_bench_says_so_in_window_and_title_and_shows_the_trip_first(own_window: MainWindow) -> None:
-    assert own_window.tiles.selection == "A4"
+def test_a_simulated_bench_says_so_shows_the_trip_first_and_outlives_the_window(
+    own_window: MainWindow, own_service: FakeService
+) -> None:
     assert own_window.simulated.isVisible() and own_window.simulated.text == "SIMULATED BENCH – clock ×60"
     assert own_window.windowTitle().startswith("SIMULATED BENCH – clock ×60")
+    assert own_window.tiles.selection == "A4"
+    labels = [label.text() for label in own_window.statusBar().findChildren(QLabel)]
+    assert "Closing this window stops no test" in labels
+    own_window.close()
+    assert own_service.commands == [] and own_service.bench.states["A1"] is ChannelState.RUNNING
 
 
 def test_a_real_bench_has_no_such_banner_and_a_broken_store_has_one(open_window: Open, qtbot: QtBot) -> None:
@@ -263,6 +271,21 @@ def test_stop_and_skip_ask_first(
     qtbot.waitUntil(lambda: service.verbs() == [verb], timeout=3000)
 
 
+def test_an_answer_holds_for_the_run_that_was_asked_about(
+    qtbot: QtBot, window: MainWindow, service: FakeService
+) -> None:
+    window.tiles.select("A1")
+    click(qtbot, window, Action.STOP)
+    service.bench.runs["A1"] = replace(service.bench.runs["A1"], run_id="the-next-run")
+    qtbot.waitUntil(lambda: window.history.run_id == "the-next-run", timeout=3000)
+    question = window.dialog
+    assert isinstance(question, Confirmation)
+    qtbot.mouseClick(question.go, LEFT)
+    assert window.notices.texts()[0] == "A1: the channel has changed since the question; nothing was sent"
+    qtbot.wait(100)
+    assert service.commands == []
+
+
 def test_a_trip_is_cleared_only_with_a_tick(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
     window.tiles.select("A4")
     click(qtbot, window, Action.CLEAR_TRIP)
@@ -312,23 +335,25 @@ def test_a_refused_command_shows_the_services_words(qtbot: QtBot, window: MainWi
 # --- the log
 
 
-def test_events_are_newest_first_and_filtered(qtbot: QtBot, own_window: MainWindow, own_service: FakeService) -> None:
-    model = own_window.events.model
-    qtbot.waitUntil(lambda: model.rowCount() == 6, timeout=3000)
-    assert model.event_at(0).text == TRIP
-    own_service.bench.say("step 5.2 begins", "A1")
+def test_events_are_newest_first_and_filtered(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
+    model = window.events.model
+    qtbot.waitUntil(lambda: model.rowCount() >= 6, timeout=3000)
+    numbers = [model.event_at(row).number for row in range(model.rowCount())]
+    assert numbers == sorted(numbers, reverse=True)
+    service.bench.say("step 5.2 begins", "A1")
     qtbot.waitUntil(lambda: model.event_at(0).text == "step 5.2 begins", timeout=3000)
-    own_window.events.levels.setCurrentIndex(1)
+    window.events.levels.setCurrentIndex(1)
     assert {model.event_at(row).level for row in range(model.rowCount())} == {Level.WARNING, Level.ALARM}
-    own_window.events.levels.setCurrentIndex(0)
-    own_window.events.channels.setCurrentText("A3")
+    window.events.levels.setCurrentIndex(0)
+    window.events.channels.setCurrentText("A3")
     assert [model.event_at(row).who for row in range(model.rowCount())] == ["m.kato"]
-    own_window.events.channels.setCurrentText(SELECTED)
-    own_window.tiles.select("A7")
+    window.events.channels.setCurrentText(SELECTED)
+    window.tiles.select("A7")
     assert {model.event_at(row).channel for row in range(model.rowCount())} == {"A7"}
-    own_service.bench.say("somewhere else", "A1")
+    service.bench.say("somewhere else", "A1")
     qtbot.wait(250)
     assert {model.event_at(row).channel for row in range(model.rowCount())} == {"A7"}
+    window.events.channels.setCurrentIndex(0)
 
 
 # --- the connection
@@ -353,29 +378,22 @@ def test_the_service_dies_and_comes_back(qtbot: QtBot, own_window: MainWindow, o
 
 
 def test_a_wrong_token_is_told_in_the_services_words(qtbot: QtBot, service: FakeService) -> None:
-    window = MainWindow(service.url, "wrong")
-    qtbot.waitUntil(lambda: "missing or wrong token" in window.away.text, timeout=3000)
-    window.close()
+    feed = LiveFeed(service.url, "wrong")
+    with qtbot.waitSignal(feed.lost, timeout=3000) as lost:
+        feed.start()
+    feed.stop()
+    assert lost.args is not None and lost.args[0] == "missing or wrong token"
 
 
-def test_a_slow_service_does_not_hold_the_window_up(
-    qtbot: QtBot, own_window: MainWindow, own_service: FakeService
-) -> None:
-    own_service.delay_s = 0.5
-    before = own_window.station
-    own_window.tiles.select("A2")
-    own_window.tiles.select("A1")
-    qtbot.waitUntil(lambda: own_window.station is not before, timeout=400)
-    own_service.delay_s = 0.0
-    drawn(qtbot, own_window)
-    assert own_window.history.run_id == own_service.bench.runs["A1"].run_id
-
-
-def test_closing_stops_no_test(qtbot: QtBot, own_window: MainWindow, own_service: FakeService) -> None:
-    labels = [label.text() for label in own_window.statusBar().findChildren(QLabel)]
-    assert "Closing this window stops no test" in labels
-    own_window.close()
-    assert own_service.commands == [] and own_service.bench.states["A1"] is ChannelState.RUNNING
+def test_a_slow_service_does_not_hold_the_window_up(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:
+    service.delay_s = 0.5
+    before = window.station
+    window.tiles.select("A2")
+    window.tiles.select("A1")
+    qtbot.waitUntil(lambda: window.station is not before, timeout=400)
+    service.delay_s = 0.0
+    drawn(qtbot, window)
+    assert window.history.run_id == service.bench.runs["A1"].run_id
 
 
 # --- the program
@@ -386,7 +404,7 @@ def test_grab_waits_for_the_curves(window: MainWindow, tmp_path: Path) -> None:
     grab(window, tmp_path / "dashboard.png")
     assert window.curves.voltage.has_data()
     image = QImage(str(tmp_path / "dashboard.png"))
-    assert (image.width(), image.height()) == (1600, 1000)
+    assert (image.width(), image.height()) == (window.width(), window.height())
     with pytest.raises(OSError, match="cannot write"):
         grab(window, tmp_path / "no such folder" / "dashboard.png")
 
