@@ -134,6 +134,7 @@ class Keithley2450(ScpiInstrument):
         """
         self.check(setpoint, protection)
         try:
+            self.clear_errors()
             match setpoint:
                 case Current(amperes) if amperes >= 0:
                     self._drive_current(amperes, protection)

@@ -59,6 +59,7 @@ class Ohmmeter(ScpiInstrument):
         ascending = tuple(sorted(channels))
         try:
             if self._ready_for != ascending:
+                self.clear_errors()
                 self.set_up(ascending)
                 self.check_errors()
                 self._ready_for = ascending

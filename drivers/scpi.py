@@ -30,7 +30,7 @@ OVERFLOW = 9.9e37
 RELATIVE_ROUNDING = 5e-4
 """How far a set value may come back changed by the instrument's own resolution (one part in 2000)."""
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([Ee][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([Ee][+-]?\d+)?", re.ASCII)
 _ERROR = re.compile(r'([+-]?\d+),\s*"(.*)"')
 
 
@@ -73,7 +73,7 @@ class ScpiInstrument(ABC):
         self._line = VisaLine(address, instrument=self.model, timeout_s=timeout_s)
         try:
             self._check_identity()
-            self.send("*CLS")  # what others left in the error queue is not ours
+            self.clear_errors()
             self.check_set_up()
         except BaseException:
             self._line.close()
@@ -107,6 +107,10 @@ class ScpiInstrument(ABC):
     def ask(self, query: str, timeout_s: float | None = None) -> str:
         self._check_open()
         return self._line.query(query, timeout_s)
+
+    def clear_errors(self) -> None:
+        """Empty the error queue of what came from other programs, or from an exchange that failed."""
+        self.send("*CLS")
 
     def check_errors(self) -> None:
         """Empty the error queue; raises `Refused` with all that was in it."""

@@ -19,6 +19,7 @@ from station.cycler_program import for_cycler
 from station.follower import FollowState
 from station.readings import ChannelState, Level, Reading, RunState, StepSummary
 from station.run import Run
+from station.safety import Trip
 from station.sensors import Sensor
 from station.sequencer import Sample
 from station.workers import Patience, Worker
@@ -31,11 +32,10 @@ LONGEST_START_S = 30.0
 
 @dataclass(frozen=True)
 class Poll:
-    """What a cycler said of all its channels when it was last asked."""
+    """What a cycler said of all its channels."""
 
     asked_at: float = -math.inf  # on the monotonic clock
     statuses: Mapping[str, CyclerStatus] = field(default_factory=dict)
-    error: InstrumentError | None = None
 
 
 @dataclass
@@ -45,27 +45,29 @@ class CyclerFeed:
     worker: Worker[ProgramCycler]
     channels: list[str] = field(default_factory=list)
     latest: Poll = field(default_factory=Poll)
+    error: InstrumentError | None = None  # of the last attempt
     _fresh: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def loop(self, period_s: float) -> None:
         while True:
-            asked_at = time.monotonic()
             try:
-                statuses = await self.worker.call(lambda cycler: cycler.status(self.channels))
-                self.latest = Poll(asked_at, statuses)
+                self.latest = await self.worker.call(
+                    lambda cycler: Poll(time.monotonic(), cycler.status(self.channels))
+                )
+                self.error = None
             except InstrumentError as error:
-                self.latest = Poll(asked_at, self.latest.statuses, error)
+                self.error = error
             async with self._fresh:
                 self._fresh.notify_all()
             await asyncio.sleep(period_s)
 
     async def fresh(self, channel: str) -> tuple[float, CyclerStatus]:
-        """When the next poll was asked, and the channel's status in it; raises what the poll raised."""
+        """When the next poll was made, and the channel's status in it; raises what the poll raised."""
         async with self._fresh:
             await self._fresh.wait()
+        if self.error is not None:
+            raise self.error
         poll = self.latest
-        if poll.error is not None:
-            raise poll.error
         status = poll.statuses.get(channel)
         if status is None:
             raise InstrumentError(f"says nothing of channel {channel}", instrument=self.worker.name)
@@ -83,8 +85,7 @@ class CyclerChannel(Channel):
         self._position = position
         self._state: FollowState | None = None
         self._patience = Patience(max(around.lost_after_s, 30.0))
-        self._ordered_at = -math.inf  # when the cycler was last told something, on the monotonic clock
-        self._restored_at = -math.inf
+        self._commanded_at = self._restored_at = -math.inf  # on the monotonic clock
         feed.channels.append(position)
 
     # --- before a run
@@ -121,7 +122,7 @@ class CyclerChannel(Channel):
     async def _start(self, run: Run) -> None:
         program = self._program_for(run)
         try:
-            test_id = await self._order(lambda cycler: cycler.start(self._position, program, run.cell.cell))
+            test_id = await self._command(lambda cycler: cycler.start(self._position, program, run.cell.cell))
         except InstrumentError as error:
             self.say(Level.ALARM, f"the cycler did not start: {error}")
             await self._end(RunState.STOPPED, f"not started: {error}")
@@ -137,7 +138,7 @@ class CyclerChannel(Channel):
         )
 
     async def _resume(self) -> None:
-        await self._order(lambda cycler: cycler.proceed(self._position))
+        await self._command(lambda cycler: cycler.proceed(self._position))
 
     async def _skip(self, reason: str) -> None:
         assert self.run is not None and self._state is not None
@@ -146,7 +147,7 @@ class CyclerChannel(Channel):
         target = present + 1
         if not 1 <= target <= len(self.run.program.operations):
             raise ChannelError(f"channel {self.name} is in the last step; stop it instead")
-        await self._order(lambda cycler: cycler.go_to_step(self._position, target))
+        await self._command(lambda cycler: cycler.go_to_step(self._position, target))
 
     async def _stop(self, reason: str) -> None:
         await self._open_circuit()
@@ -155,7 +156,7 @@ class CyclerChannel(Channel):
         self._store_last_step(reason)
 
     async def _open_circuit(self) -> None:
-        await self._order(lambda cycler: cycler.stop(self._position))
+        await self._command(lambda cycler: cycler.stop(self._position))
 
     def _halt(self) -> None:
         """The cycler's test is stopped and cannot be taken up again; its records are all here."""
@@ -179,12 +180,12 @@ class CyclerChannel(Channel):
     async def _call(self, use: Callable[[ProgramCycler], T]) -> T:
         return await self._feed.worker.call(use)
 
-    async def _order(self, use: Callable[[ProgramCycler], T]) -> T:
+    async def _command(self, use: Callable[[ProgramCycler], T]) -> T:
         """As `_call`, for what changes the cycler: what it said of itself before is not true any more."""
         try:
             return await self._call(use)
         finally:
-            self._ordered_at = time.monotonic()
+            self._commanded_at = time.monotonic()
 
     # --- the loop
 
@@ -193,7 +194,7 @@ class CyclerChannel(Channel):
             try:
                 asked_at, status = await self._feed.fresh(self._position)
                 async with self._lock:
-                    if asked_at >= self._ordered_at:
+                    if asked_at > self._commanded_at:  # not what was true before a command
                         await self._tick(status)
             except InstrumentError as error:
                 await self._in_trouble(error)
@@ -211,7 +212,7 @@ class CyclerChannel(Channel):
         if self._state is None:
             await self._find_test(status)
             return
-        if self.latest is not None and self.state is ChannelState.RUNNING and (trip := self._check(self.latest)):
+        if self.state is ChannelState.RUNNING and (trip := self._check_now(status)):
             await self._trip(trip.reason)
             return
         await self._take_up_records()
@@ -226,10 +227,17 @@ class CyclerChannel(Channel):
         self._patience.good()
         if self.state is ChannelState.OFFLINE:
             self.state, self.reason = ChannelState.IDLE, ""
-        if status.measurement is not None:
+        if status.measurement is not None and (self.run is None or self.latest is None):
             now = self.around.clock.now()
             sample = Sample(now, status.measurement.voltage_V, status.measurement.current_A)
             self.latest = self.sensor.onto(sample) if self.sensor else sample
+
+    def _check_now(self, status: CyclerStatus) -> Trip | None:
+        """What the cycler shows live, with the sensor's newest word: sooner than its records."""
+        if status.measurement is None:
+            return None
+        live = Sample(self.around.clock.now(), status.measurement.voltage_V, status.measurement.current_A)
+        return self._check(self.sensor.onto(live) if self.sensor else live)
 
     async def _find_test(self, status: CyclerStatus) -> None:
         """The station died between starting the test and writing that down: only the cycler knows."""
@@ -261,6 +269,7 @@ class CyclerChannel(Channel):
                 if summary is not None:
                     steps.append(summary)
             self.store(tuple(readings), tuple(steps))
+            self.latest = _as_sample(readings[-1])  # finer than the live values, which are rounded
             for reading in readings:
                 if trip := self.limits.check(_as_sample(reading)):
                     await self._trip(trip.reason)
@@ -344,7 +353,16 @@ class CyclerChannel(Channel):
 
 
 def _as_sample(reading: Reading) -> Sample:
-    return Sample(reading.time, reading.voltage_V, reading.current_A)
+    return Sample(
+        reading.time,
+        reading.voltage_V,
+        reading.current_A,
+        reading.resistance_ohm,
+        reading.pressure_Pa,
+        reading.pressure_U_Pa,
+        reading.calibration,
+        reading.temperature_degC,
+    )
 
 
 def feed_period_s(vendor_s: float, speed: float) -> float:

@@ -22,8 +22,8 @@ from protocols.program import Condition, Kind, Program, Quantity, Repeat, Step, 
 from station.readings import Reading, Spectrum, StepSummary
 
 CHARGE_TOLERANCE = 2e-4
-OWN_VOLTAGE_V = 0.02
-"""How near to its voltage a source is taken to hold it already, after a restart."""
+HELD_WITHIN_V = 5e-3
+NO_CURRENT_A = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class OpenCircuit:
-    """Open the circuit."""
+    """Open the circuit: the source is disconnected, and sees nothing of the cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """No current, with the voltage measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class Finish:
     """The program is done; the circuit is open already."""
 
 
-Command: TypeAlias = OpenCircuit | HoldCurrent | HoldVoltage | MeasureImpedance | Finish
+Command: TypeAlias = OpenCircuit | Rest | HoldCurrent | HoldVoltage | MeasureImpedance | Finish
 
 
 # --- state
@@ -217,74 +222,94 @@ def stop(program: Program, state: State, time: float, reason: str) -> Outcome:
 def restore(program: Program, state: State, sample: Sample, output_is_on: bool) -> Outcome:
     """Go on after the station died and came back; `sample` was taken before anything was changed.
 
-    Where the source stayed on, its current flowed all the while: the integral bridges the gap. Where it was
-    found off, no charge is counted for the gap and the step's clock stood.
+    The state may be older than what the source was last told, by less than a commit takes: a current that is
+    not the step's but the next one's says that the step had ended. Where the source stayed on, its current
+    flowed all the while, and the integral bridges the gap. Where it was found off, no charge is counted for
+    the gap and the step's clock stood.
     """
     if state.phase is Phase.FINISHED:
         return Outcome(state, (OpenCircuit(), Finish()))
     if state.phase is not Phase.RUNNING:
         return Outcome(state, (OpenCircuit(),))
-    step = current_step(program, state)
-    if output_is_on and state.previous is None:
-        return _taken_up_blind(program, state, sample)
-    if output_is_on and step.kind is not Kind.IMPEDANCE:
-        return _driven_on(program, _bridged(state, sample), sample)
-    if step.kind is not Kind.REST:  # a rest goes on by itself, whoever watches
-        last = state.previous.time if state.previous is not None else state.step_start_time
-        state = replace(state, step_start_time=state.step_start_time + max(0.0, sample.time - last))
-    state, readings = _flushed(replace(state, previous=None))
-    state = replace(state, recorded=None)
-    return Outcome(state, (drive(step, state),), readings)
+    if not output_is_on:
+        return _unbridged(program, state, sample)
+    if _carried_out(drive(current_step(program, state), state), sample):
+        return _bridged(program, state, sample)
+    if state.previous is None:
+        return _not_begun(program, state, sample)
+    left = _leave(program, state, state.previous.time, "ended unseen")
+    if left.state.phase is Phase.RUNNING and _carried_out(left.commands[0], sample):
+        gone_on = _bridged(program, left.state, sample)
+        return replace(gone_on, readings=left.readings + gone_on.readings, steps=left.steps + gone_on.steps)
+    return _unbridged(program, state, sample)
 
 
-def _taken_up_blind(program: Program, state: State, sample: Sample) -> Outcome:
-    """The station died before the step's first sample was stored, and the source stayed on.
+def before_gap_A(program: Program, state: State, sample: Sample) -> float:
+    """The current at the beginning of a gap, as far as it is known: the last one seen, or what the step begins with."""
+    if state.previous is not None:
+        return state.previous.current_A
+    command = drive(current_step(program, state), state)
+    return command.current_A if isinstance(command, HoldCurrent) else sample.current_A
 
-    Either it does what the step wants, and has since the step began, or it was not told of the step yet.
+
+def mean_over_gap_A(before_A: float, now_A: float) -> float:
+    """Of a current that was constant, or decayed exponentially as in a hold.
+
+    Where nothing is left of it, or it has turned round, the source was changed just after `before_A` was seen.
     """
-    step = current_step(program, state)
-    start = replace(sample, time=min(state.step_start_time, sample.time))
-    if _is_own(step, sample):
-        began = replace(start, current_A=_first_A(step, sample))
-        return _driven_on(program, _bridged(replace(state, previous=began), sample), sample)
-    bridged = _bridged(replace(state, previous=start), sample)  # the step before went on: only the sum counts it
-    state = replace(state, net_capacity_Ah=bridged.net_capacity_Ah, step_start_time=sample.time)
-    return Outcome(state, (drive(step, state),))
+    if before_A * now_A <= 0 or abs(now_A) < 1e-3 * abs(before_A):
+        return now_A
+    ratio = now_A / before_A
+    return before_A if abs(ratio - 1) < 1e-6 else (now_A - before_A) / math.log(ratio)
 
 
-def _driven_on(program: Program, state: State, sample: Sample) -> Outcome:
-    outcome = advance(program, state, sample)
+def _carried_out(command: Command, sample: Sample) -> bool:
+    """Whether a source that is on does what the command says, or has come to the clamp beyond the step's end."""
+    match command:
+        case Rest():
+            return abs(sample.current_A) < NO_CURRENT_A
+        case HoldCurrent(current):
+            share = sample.current_A / current
+            return abs(sample.current_A) > NO_CURRENT_A and 0.0 < share <= 1.02
+        case HoldVoltage(voltage):
+            return abs(sample.voltage_V - voltage) < HELD_WITHIN_V
+        case _:
+            return False
+
+
+def _bridged(program: Program, state: State, sample: Sample) -> Outcome:
+    """The source did the step's will all the while; where no sample of the step was kept, since it began."""
+    began = replace(sample, time=state.step_start_time, current_A=before_gap_A(program, state, sample))
+    outcome = advance(program, _over_gap(state, state.previous or began, sample), sample)
     if outcome.commands:
         return outcome
     return replace(outcome, commands=(drive(current_step(program, outcome.state), outcome.state),))
 
 
-def before_gap_A(program: Program, state: State, sample: Sample) -> float:
-    """The current that flowed when the station died, as far as it is known; `sample` is the first one after."""
-    if state.previous is not None:
-        return state.previous.current_A
+def _not_begun(program: Program, state: State, sample: Sample) -> Outcome:
+    """The source was not told of this step yet: the current of the step before flowed on, and only the sum counts it."""
+    began = replace(sample, time=state.step_start_time)
+    gone_on = _over_gap(state, began, sample)
+    state = replace(state, net_capacity_Ah=gone_on.net_capacity_Ah, step_start_time=max(began.time, sample.time))
+    return Outcome(state, (drive(current_step(program, state), state),))
+
+
+def _over_gap(state: State, before: Sample, now: Sample) -> State:
+    """The integral over a gap in which the source drove the cell and nobody watched."""
+    if now.time <= before.time:
+        return replace(state, previous=now)
+    current_A = mean_over_gap_A(before.current_A, now.current_A)
+    power_W = 0.5 * (before.voltage_V + now.voltage_V) * current_A
+    return _counted(state, now, now.time - before.time, current_A, power_W)
+
+
+def _unbridged(program: Program, state: State, sample: Sample) -> Outcome:
     step = current_step(program, state)
-    return _first_A(step, sample) if _is_own(step, sample) else sample.current_A
-
-
-def _first_A(step: Step, sample: Sample) -> float:
-    """What a step begins with: its constant current, or where it has none, the present one."""
-    if step.kind in (Kind.CHARGE, Kind.DISCHARGE) and step.current_A is not None:
-        return step.current_A
-    return sample.current_A
-
-
-def _is_own(step: Step, sample: Sample) -> bool:
-    """Whether a source that is on does what the step wants."""
-    match step.kind:
-        case Kind.CHARGE:
-            return sample.current_A > 0
-        case Kind.DISCHARGE:
-            return sample.current_A < 0
-        case Kind.HOLD:
-            return step.voltage_V is not None and abs(sample.voltage_V - step.voltage_V) < OWN_VOLTAGE_V
-        case _:
-            return False
+    if step.kind is not Kind.REST:  # a rest goes on by itself, whoever watches
+        last = state.previous.time if state.previous is not None else state.step_start_time
+        state = replace(state, step_start_time=state.step_start_time + max(0.0, sample.time - last))
+    state, readings = _flushed(replace(state, previous=None))
+    return Outcome(replace(state, recorded=None), (drive(step, state),), readings)
 
 
 # --- what the channel asks
@@ -300,7 +325,7 @@ def drive(step: Step, state: State) -> Command:
     """The command that carries out a step."""
     match step.kind:
         case Kind.REST:
-            return OpenCircuit()
+            return Rest()
         case Kind.IMPEDANCE:
             assert step.sweep is not None
             return MeasureImpedance(step.sweep)
@@ -342,40 +367,17 @@ def _integrated(state: State, sample: Sample) -> State:
         return replace(state, previous=sample)
     current_A = 0.5 * (previous.current_A + sample.current_A)
     power_W = 0.5 * (previous.current_A * previous.voltage_V + sample.current_A * sample.voltage_V)
-    return _counted(state, sample, current_A, power_W)
+    return _counted(state, sample, sample.time - previous.time, current_A, power_W)
 
 
-def _bridged(state: State, sample: Sample) -> State:
-    """The integral over a gap in which the source drove the cell and nobody watched."""
-    previous = state.previous
-    if previous is None or sample.time <= previous.time:
-        return replace(state, previous=sample)
-    current_A = mean_over_gap_A(previous.current_A, sample.current_A)
-    return _counted(state, sample, current_A, current_A * 0.5 * (previous.voltage_V + sample.voltage_V))
-
-
-def mean_over_gap_A(before_A: float, now_A: float) -> float:
-    """Of a current that was constant, or decayed exponentially as in a hold.
-
-    Where nothing is left of it, or it has turned round, the source was changed just after `before_A` was seen.
-    """
-    if before_A * now_A <= 0 or abs(now_A) < 1e-3 * abs(before_A):
-        return now_A
-    ratio = now_A / before_A
-    return before_A if abs(ratio - 1) < 1e-6 else (now_A - before_A) / math.log(ratio)
-
-
-def _counted(state: State, sample: Sample, current_A: float, power_W: float) -> State:
-    """These flowed in the mean since the previous sample."""
-    previous = state.previous
-    assert previous is not None
-    hours = (sample.time - previous.time) / 3600.0
-    charge_Ah = current_A * hours
+def _counted(state: State, sample: Sample, seconds: float, current_A: float, power_W: float) -> State:
+    """These flowed in the mean for so long, until `sample`."""
+    charge_Ah = current_A * seconds / 3600.0
     return replace(
         state,
         previous=sample,
         step_capacity_Ah=state.step_capacity_Ah + charge_Ah,
-        step_energy_Wh=state.step_energy_Wh + power_W * hours,
+        step_energy_Wh=state.step_energy_Wh + power_W * seconds / 3600.0,
         net_capacity_Ah=state.net_capacity_Ah + charge_Ah,
     )
 

@@ -131,7 +131,10 @@ class VisaLine:
         try:
             yield
         except pyvisa.errors.VisaIOError as error:
+            hung_up = self._resource is not None and _hung_up(self._resource)
             self.close()
+            if hung_up:
+                raise Unreachable(f"link lost at {what!r}", instrument=self.instrument, address=self.address) from error
             if error.error_code == pyvisa.constants.StatusCode.error_timeout:
                 raise InstrumentTimeout(
                     f"no answer to {what!r} within {self.timeout_s:g} s",
@@ -183,6 +186,17 @@ def _has_unread(resource: MessageBasedResource) -> bool:
         return False
     link, pending = session
     return bool(pending) or bool(select.select([link], [], [], 0)[0])
+
+
+def _hung_up(resource: MessageBasedResource) -> bool:
+    """Whether the other side has closed the connection, which PyVISA-py reports as a time-out."""
+    if (session := _session(resource)) is None:
+        return False
+    link = session[0]
+    try:
+        return bool(select.select([link], [], [], 0)[0]) and not link.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True
 
 
 def _brief(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -36,6 +37,13 @@ def dribble(chunk: bytes) -> bytes:
     return DRIBBLE + chunk
 
 
+def _hang_up(side: socket.socket) -> None:
+    """Close so that a thread in `recv` on the other side of it sees the end at once."""
+    with contextlib.suppress(OSError):
+        side.shutdown(socket.SHUT_RDWR)
+    side.close()
+
+
 CLOSE = b"\x00<close>"
 DRIBBLE = b"\x00<dribble>"
 
@@ -63,11 +71,7 @@ class FaultProxy:
     def drop(self) -> None:
         """Cut every connection now."""
         for side in self._open:
-            try:
-                side.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-            side.close()
+            _hang_up(side)
         self._open.clear()
 
     def close(self) -> None:
@@ -101,7 +105,7 @@ class FaultProxy:
                 instrument.sendall(chunk)
         except OSError:
             pass
-        instrument.close()
+        _hang_up(instrument)
 
     def _downward(self, instrument: socket.socket, driver: socket.socket) -> None:
         try:
@@ -109,7 +113,7 @@ class FaultProxy:
                 self._pass_on(driver, self.spoil(chunk) if self.spoil else chunk)
         except OSError:
             pass
-        driver.close()
+        _hang_up(driver)
 
     def _pass_on(self, driver: socket.socket, chunk: bytes | None) -> None:
         if chunk is None:

@@ -71,7 +71,7 @@ class QuickNeware(NewareBts):
 
 
 class ScriptedTester(VirtualInstrument):
-    """Answers each request in turn with a reply from the script, and keeps what it was asked."""
+    """Answers each request in turn with a reply from the script, and keeps what it was asked; hangs up at its end."""
 
     resource = "{host}:{port}"
 
@@ -87,6 +87,8 @@ class ScriptedTester(VirtualInstrument):
             while b"#\r\n" in pending:
                 request, pending = pending.split(b"#\r\n", 1)
                 self.requests.append(request.decode() + "#\r\n")
+                if not self.replies:
+                    return
                 connection.sendall(recorded(self.replies.pop(0)))
 
 

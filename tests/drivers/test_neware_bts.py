@@ -343,6 +343,7 @@ def test_start_sends_a_step_file_once_and_waits_until_it_runs(
     label = "cell <7>"
     tester.replies += [FINISHED, VOLUME, STARTED]
     tester.replies += [VOLUME, RUNNING.replace("cell", "last"), FINISHED]  # the status is seconds old
+    tester.replies += [NEW_VOLUME, RUNNING, FINISHED]
     tester.replies += [NEW_VOLUME, RUNNING, WORKING]
     assert driver.start("27-21-1-1", program(REST), label) == 150
     (file,) = tmp_path.glob("*.xml")
@@ -356,7 +357,7 @@ def test_start_sends_a_step_file_once_and_waits_until_it_runs(
             '<backup backupdir="C:\\jobs" remotedir="" filenametype="0" customfilename="" addtimewhenrepeat="0" '
             'createdirbydate="0" filetype="0" backupontime="1" backupontimeinterval="720" backupfree="1" /></list>'
         ),
-        *[ASK_VOLUME, ASK_LIVE, ASK_STATE] * 2,
+        *[ASK_VOLUME, ASK_LIVE, ASK_STATE] * 3,
     ]
 
 
@@ -390,6 +391,25 @@ def test_a_refusal_in_another_channels_name_is_decided_from_the_status(
     assert sum("<cmd>start</cmd>" in text for text in tester.requests) == 1
 
 
+@pytest.mark.parametrize(
+    "status",
+    [
+        [NEW_VOLUME, RUNNING.replace("cell", "other"), WORKING] * 50,  # someone else was quicker
+        [VOLUME, RUNNING, FINISHED],  # old news, and then the link is gone
+        [VOLUME, RUNNING, WORKING] * 50,  # runs, but under the old test id
+        [NEW_VOLUME, RUNNING, FINISHED.replace("finish", "waitStart")] * 50,
+    ],
+)
+def test_where_a_start_is_not_certain_a_person_must_look(
+    status: list[str], script: tuple[ScriptedTester, QuickNeware]
+) -> None:
+    tester, driver = script
+    tester.replies += [FINISHED, VOLUME, STARTED.replace('chlid="1"', 'chlid="2"'), *status]
+    with pytest.raises(InstrumentTimeout, match="whether it runs is not known; it was not sent again"):
+        driver.start("27-21-1-1", program(REST), "cell 7")
+    assert sum("<cmd>start</cmd>" in text for text in tester.requests) == 1
+
+
 def test_what_was_never_sent_needs_no_tester(script: tuple[ScriptedTester, QuickNeware]) -> None:
     tester, driver = script
     with pytest.raises(OutOfRange, match="27-21-1-1, 27-21-1-2, 27-21-1-4"):
@@ -410,6 +430,14 @@ def test_stop_returns_when_the_status_says_so(script: tuple[ScriptedTester, Quic
         request(f'<cmd>stop</cmd><list count = "1"><stop {IP_1}>true</stop></list>'),
         *[ASK_VOLUME, ASK_LIVE, ASK_STATE] * 2,
     ]
+
+
+def test_a_refused_stop_trusts_no_status_older_than_itself(script: tuple[ScriptedTester, QuickNeware]) -> None:
+    tester, driver = script
+    tester.replies += [STOPPED.replace("ok", "false"), VOLUME, RUNNING, FINISHED, VOLUME, RUNNING, WORKING]
+    tester.replies += [STOPPED, VOLUME, RUNNING, FINISHED.replace("finish", "stop")]
+    driver.stop("27-21-1-1")
+    assert tester.replies == []
 
 
 def test_a_stop_that_is_not_seen_is_an_error(script: tuple[ScriptedTester, QuickNeware]) -> None:
@@ -453,7 +481,7 @@ class Bench:
         self.proxy = FaultProxy(self.tester.port)
         self.driver = self.open()
 
-    def open(self, timeout_s: float = 0.3) -> QuickNeware:
+    def open(self, timeout_s: float = 0.5) -> QuickNeware:
         address = self.proxy.address(self.tester.resource)
         return QuickNeware(
             address, step_file_folder=self.folder, step_file_folder_on_client="C:\\jobs", timeout_s=timeout_s
@@ -495,6 +523,7 @@ def test_a_whole_test_runs_by_itself(bench: Bench) -> None:
     assert (status[OTHER].state, status[OTHER].test_id) == (CyclerState.STOPPED, None)
     bench.driver.close()  # nobody watches
     bench.clock.sleep(3600)
+    bench.driver = bench.open()
     assert bench.state() is CyclerState.FINISHED
     records = bench.all_records(test_id)
     by_step = [(step, list(rows)) for step, rows in itertools.groupby(records, lambda record: record.step)]
@@ -544,20 +573,20 @@ def test_another_process_reads_the_same_records(bench: Bench) -> None:
 
 
 def test_a_long_hold_is_looked_back_over_many_pages(bench: Bench) -> None:
-    hold = CyclerStep(StepKind.CCCV, current_A=0.005, voltage_V=4.0, end_current_A=1e-9)
-    test_id = bench.driver.start(CHANNEL, program(hold, record_time_s=0.05, capacity_max_Ah=1.0), "cell 7")
-    bench.clock.sleep(330)
-    assert bench.state() is CyclerState.RUNNING
+    hold = CyclerStep(StepKind.CCCV, current_A=0.02, voltage_V=3.25, end_current_A=1e-9)
+    test_id = bench.driver.start(CHANNEL, program(hold, record_time_s=0.05), "cell 7")
+    bench.clock.sleep(120)
     records = bench.all_records(test_id)
-    assert len(records) > 5500
+    assert len(records) > 2300
+    assert records[60].kind == "cv"
     with bench.open() as later:
-        assert list(later.records(CHANNEL, test_id, 5500)) == records[5500:6500]
+        assert list(later.records(CHANNEL, test_id, 2250)) == records[2250:]
 
 
 def test_records_come_in_pages_while_the_data_grow(bench: Bench) -> None:
     def grow(command: str) -> None:
         if command in ("inquiredf", "download"):
-            bench.clock.sleep(7)
+            bench.clock.sleep(40)
 
     test_id = bench.driver.start(CHANNEL, program(replace(REST, end_time_s=2500.0), record_time_s=1.0), "cell 7")
     bench.clock.sleep(1500)
@@ -567,8 +596,6 @@ def test_records_come_in_pages_while_the_data_grow(bench: Bench) -> None:
         pages.append(len(page))
         assert [record.sequence for record in page] == list(range(after + 1, after + len(page) + 1))
         after = page[-1].sequence
-        if bench.state() is CyclerState.FINISHED and len(pages) > 500:
-            break
     assert pages[0] == 1000
     assert after == 2500
 
@@ -681,7 +708,7 @@ def only(command: str, spoil: Spoil) -> Spoil:
     return lambda chunk: spoil(chunk) if f"<cmd>{command}".encode() in chunk else chunk
 
 
-START_FAULTS = [swallow, garble, *(cut_after(count) for count in (0, 1, 60, 150, 226, 230))]
+START_FAULTS = [swallow, garble, *(cut_after(count) for count in (0, 60, 226))]
 
 
 @pytest.mark.parametrize("fault", START_FAULTS)
@@ -728,19 +755,6 @@ def test_a_lost_answer_to_stop_still_stops(bench: Bench, fault: Spoil) -> None:
     assert bench.cells[CHANNEL].drives[-1] == OpenCircuit()
 
 
-def test_a_start_whose_status_goes_dark_is_not_called_refused(bench: Bench) -> None:
-    def dark(command: str) -> None:
-        if command == "getchlstatus" and bench.sent("start"):
-            bench.proxy.refuse = True
-            bench.proxy.drop()
-
-    bench.quirks.status_lag_s = 5.0  # of a clock that stands: the status never shows the start
-    bench.quirks.latest_test_only = True
-    bench.quirks.answered = dark
-    with pytest.raises(InstrumentTimeout, match="whether it runs is not known"):
-        bench.driver.start(CHANNEL, program(CHARGE), "cell 7")
-
-
 def test_a_stop_without_effect_or_answer_is_sent_again(bench: Bench) -> None:
     bench.driver.start(CHANNEL, program(CHARGE), "cell 7")
     (file,) = bench.folder.glob("*.xml")
@@ -779,8 +793,8 @@ def test_a_cut_answer_is_an_error_and_the_next_one_is_right(bench: Bench, count:
 
 
 def test_a_late_answer_is_never_taken_for_the_next(bench: Bench) -> None:
-    bench.quirks.reply_delay_s = {"getdevinfo": 0.4}
-    with pytest.raises(InstrumentTimeout, match=r"within 0\.3 s"):
+    bench.quirks.reply_delay_s = {"getdevinfo": 0.7}
+    with pytest.raises(InstrumentTimeout, match=r"within 0\.5 s"):
         bench.driver.identify()
     bench.quirks.reply_delay_s = {}
     assert bench.driver.status([CHANNEL])[CHANNEL].measurement == Measurement(3.0, 0.0)
