@@ -51,15 +51,15 @@ class CyclerFeed:
     async def loop(self, period_s: float) -> None:
         while True:
             try:
-                self.latest = await self.worker.call(
-                    lambda cycler: Poll(time.monotonic(), cycler.status(self.channels))
-                )
-                self.error = None
+                self.latest, self.error = await self.worker.call(self._poll), None
             except InstrumentError as error:
                 self.error = error
             async with self._fresh:
                 self._fresh.notify_all()
             await asyncio.sleep(period_s)
+
+    def _poll(self, cycler: ProgramCycler) -> Poll:
+        return Poll(time.monotonic(), cycler.status(self.channels))
 
     async def fresh(self, channel: str) -> tuple[float, CyclerStatus]:
         """When the next poll was made, and the channel's status in it; raises what the poll raised."""

@@ -287,7 +287,7 @@ def _bridged(program: Program, state: State, sample: Sample) -> Outcome:
 
 
 def _not_begun(program: Program, state: State, sample: Sample) -> Outcome:
-    """The source was not told of this step yet: the current of the step before flowed on, and only the sum counts it."""
+    """The source was not told of this step yet: the step before went on, and only the sum counts its charge."""
     began = replace(sample, time=state.step_start_time)
     gone_on = _over_gap(state, began, sample)
     state = replace(state, net_capacity_Ah=gone_on.net_capacity_Ah, step_start_time=max(began.time, sample.time))

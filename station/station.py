@@ -36,6 +36,7 @@ from station.workers import Worker
 
 log = logging.getLogger(__name__)
 VERSION = importlib.metadata.version("cellstation")
+LONGEST_SILENT_START_S = 5.0  # then the service answers, and says what it waits for
 MOST_IN_MEMORY = 20_000  # batches that wait because neither database nor spool can be written
 I = TypeVar("I", bound=Instrument)  # noqa: E741
 
@@ -70,8 +71,9 @@ class Station:
     # --- life
 
     async def open(self) -> None:
-        """Start sampling, as soon as the runs that were on are taken up."""
-        self._keep_going(self._begin(), "begin")
+        """Take up the runs that were on, and start sampling; goes on alone where the database lets it wait."""
+        beginning = self._keep_going(self._begin(), "begin")
+        await asyncio.wait({beginning}, timeout=LONGEST_SILENT_START_S)
 
     async def _begin(self) -> None:
         """Wait for the database: it knows what was running, and a run that begins must be written down."""
@@ -134,10 +136,11 @@ class Station:
                     Level.ALARM, f"run {stored.run_id} cannot be taken up: {error}", channel=stored.channel
                 )
 
-    def _keep_going(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _keep_going(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
         self._tasks.append(task)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A loop never ends by itself: what ended it is a mistake of ours, and the channel says so loudly."""
