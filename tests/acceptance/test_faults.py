@@ -119,10 +119,10 @@ def test_garbage_for_a_moment_is_said_and_survived(rig: Rig) -> None:
 
 def test_a_limit_of_voltage_opens_the_circuit(rig: Rig) -> None:
     with rig.station() as live:
-        run_id = start(live, LONG.replace("-0.05 V", "0.5 V"))
+        run_id = start(live, LONG.replace("-0.05 V", "1.5 V"))
         view = live.wait_for(ChannelState.TRIPPED, within_s=20.0)
         assert "voltage" in view.reason
-        assert "0.5 V of protocol 'Long'" in view.reason
+        assert "1.5 V of protocol 'Long'" in view.reason
         assert not rig.source.output_is_on
         with pytest.raises(ClientError, match="clear the trip first"):
             live.client.stop("A1", "tester")
