@@ -62,7 +62,7 @@ class ModbusLoadCell:
         self.unit_id = unit_id
         self.capacity_N = capacity_N
         self._register, self._function, self._format = register, function, FORMATS.get(dtype, "")
-        self._swap_words, self._swap_bytes = word_order == "little", byte_order == "little"
+        self._word_order, self._byte_order = word_order, byte_order
         self._scale, self._offset, self._newtons = scale, offset, NEWTONS.get(unit, math.nan)
         self._decimals_register = decimals_register
         self._status_register, self._overload_mask = status_register, overload_mask
@@ -118,10 +118,10 @@ class ModbusLoadCell:
 
     def _number(self) -> float:
         registers = self._line.read(self._register, struct.calcsize(self._format) // 2, function=self._function)
-        if self._swap_words:
+        if self._word_order == "little":
             registers = registers[::-1]
-        order = "little" if self._swap_bytes else "big"
-        number: float = struct.unpack(self._format, b"".join(word.to_bytes(2, order) for word in registers))[0]  # type: ignore[arg-type]
+        packed = b"".join(word.to_bytes(2, self._byte_order) for word in registers)
+        number: float = struct.unpack(self._format, packed)[0]
         return number
 
     def _decimals(self) -> int:
@@ -152,6 +152,7 @@ class ModbusLoadCell:
             f"register {self._register}: 0 to 65535": not 0 <= self._register <= 65535,
             f"function {self._function}: 3 or 4": self._function not in (3, 4),
             f"dtype: one of {', '.join(FORMATS)}": not self._format,
+            "word_order and byte_order: big or little": not {self._word_order, self._byte_order} <= {"big", "little"},
             f"unit: one of {', '.join(NEWTONS)}": math.isnan(self._newtons),
             f"capacity_N {self.capacity_N}: a force above 0": not 0 < self.capacity_N < math.inf,
             f"scale {self._scale}: a number, not 0": not math.isfinite(self._scale) or self._scale == 0,

@@ -101,8 +101,9 @@ class BtsApi:
         self._logged_in = 0  # the connection that the login was made on
         self._odd: set[str] = set()  # oddities that were logged already
 
-    def close(self) -> None:
-        self._link.close()
+    def end(self) -> None:
+        """Close the link for good."""
+        self._link.end()
 
     # --- questions
 

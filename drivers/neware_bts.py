@@ -109,8 +109,8 @@ class NewareBts:
         self.identify()
 
     def close(self) -> None:
-        """Close the link. Running tests go on."""
-        self._api.close()
+        """Close the link for good. Running tests go on."""
+        self._api.end()
 
     def __enter__(self) -> Self:
         return self

@@ -43,7 +43,8 @@ class SolartronImpedance:
 
     Z = V1/V2 · `standard_resistor_ohm` · `impedance_factor`: V1 is the voltage across RE1 and RE2, V2
     the voltage across the standard resistor, which the current flows through. The resistor decides the
-    full-scale current, 0.2 V / R; without one given it is that of the current limit in force. Measure a
+    full-scale current, 0.2 V / R; without one given it is that of the current limit in force, which is the
+    widest decade within the sweep's protection (2 A, 0.2 A, 20 mA …; 0.1 A allows 20 mA). Measure a
     known resistor once and set `impedance_factor` to true/measured if it is not 1.
     Capacitive impedance has a negative imaginary part.
 
@@ -216,20 +217,25 @@ class SolartronImpedance:
     def _open_circuit(self, patience_s: float) -> None:
         """Polarisation off, verified, and full standby: again and again until certain or patience is at its end."""
         until = time.monotonic() + patience_s
-        while failures := self._try_to_open():
-            if time.monotonic() >= until:
-                raise NotSafe(
-                    f"open circuit is not certain: {failures[0]}",
-                    instrument=self.model,
-                    address=self.address,
-                    hint="take the 1287 to standby at its front panel",
-                ) from failures[0]
-            time.sleep(0.1)
-        self._maybe_polarised = False
+        try:
+            while failures := self._try_to_open():
+                if time.monotonic() >= until:
+                    raise NotSafe(
+                        f"open circuit is not certain: {failures[0]}",
+                        instrument=self.model,
+                        address=self.address,
+                        hint="take the 1287 to standby at its front panel",
+                    ) from failures[0]
+                time.sleep(0.1)
+            self._maybe_polarised = False
+        finally:
+            self._generator_off()
+
+    def _generator_off(self) -> None:
         try:
             self.analyser.stop()
         except InstrumentError as error:
-            log.warning("1260: generator at 0 V is not certain (the cell is not polarised): %s", error)
+            log.warning("%s: generator at 0 V is not certain: %s", self.address, error)
 
     def _try_to_open(self) -> list[InstrumentError]:
         """Each step whatever became of the one before; what failed."""

@@ -7,14 +7,13 @@ import signal
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import httpx
 from PySide6.QtCore import QEvent, QEventLoop, QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
 from gui import theme
 from gui.main_window import MainWindow
-from station.client import Client
 
 LONGEST_WAIT_S = 20.0  # for the curves, before a screenshot is taken as it is
 SIGNAL_POLL_MS = 200
@@ -26,10 +25,8 @@ def run(url: str, token: str, *, screenshot: Path | None = None, seconds: float 
     `screenshot` names a PNG file: written when `seconds` are over, or as soon as the curves are drawn where no time is
     given. Returns 0; 1 where there is no display or the file cannot be written; 2 where `url` is none.
     """
-    try:
-        Client(url, token).close()
-    except (httpx.InvalidURL, ValueError) as error:
-        return _complain(f"{url!r} is not the address of a station: {error}", 2)
+    if not _is_address(url):
+        return _complain(f"{url!r} is not the address of a station, as http://127.0.0.1:8765 is", 2)
     if not _has_display():
         if screenshot is None:
             return _complain("no display here (neither DISPLAY nor WAYLAND_DISPLAY is set); the station runs on", 1)
@@ -57,7 +54,7 @@ def run(url: str, token: str, *, screenshot: Path | None = None, seconds: float 
 def grab(window: MainWindow, path: Path) -> None:
     """Wait until the curves of the selected channel are drawn, and write the window to a PNG file.
 
-    Raises OSError where the file cannot be written.
+    Raises OSError where the file cannot be written: its folder must exist.
     """
     application = QApplication.instance()
     assert application is not None
@@ -69,7 +66,6 @@ def grab(window: MainWindow, path: Path) -> None:
     for _ in range(3):  # axes settle their size while they paint
         application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
         image = window.grab()
-    path.parent.mkdir(parents=True, exist_ok=True)
     if not image.save(str(path), "PNG"):
         raise OSError(f"cannot write the screenshot {path}")
 
@@ -87,7 +83,7 @@ def _live(application: QApplication, window: MainWindow, screenshot: Path | None
 
     def end() -> None:
         shoot()
-        application.quit()
+        application.exit(0)
 
     if seconds is not None:
         QTimer.singleShot(int(seconds * 1000), end)
@@ -109,7 +105,7 @@ class _Interruptible:
     def __enter__(self) -> None:
         self._before = None
         try:
-            self._before = signal.signal(signal.SIGINT, lambda *_: self._application.quit())
+            self._before = signal.signal(signal.SIGINT, lambda *_: self._application.exit(0))
         except ValueError:  # not the main thread
             return
         self._waker.start()
@@ -118,6 +114,14 @@ class _Interruptible:
         self._waker.stop()
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket that is not closed, a port beyond 65535
+        return False
 
 
 def _has_display() -> bool:

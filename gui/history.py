@@ -23,6 +23,7 @@ PROFILE_COLUMNS = ("net_capacity_Ah", "current_A", "voltage_V")
 PROFILE_POINTS = 500
 SOONEST_S = 1.0  # between two fetches of the same thing
 LATEST_S = 30.0
+RETRY_S = 10.0  # more, after a refusal
 RUNS_LISTED = 30
 
 
@@ -64,10 +65,11 @@ def _array(view: SeriesView, name: str) -> Array:
 
 @dataclass
 class _Part:
-    """One kind of data: whether it is out of date, under way, and when it was last asked for."""
+    """One kind of data: whether it is out of date, under way, ever came, and when it was last asked for."""
 
     stale: bool = False
     under_way: bool = False
+    came: bool = False
     asked: float = -1e9
 
     def due(self, period_s: float) -> bool:
@@ -91,6 +93,7 @@ class RunHistory(QObject):
         self._channel: str | None = None
         self._runs: tuple[RunView, ...] = ()
         self._run_id: str | None = None
+        self._generation = 0  # rises with each run shown: answers to older questions are dropped
         self._live = False
         self._place: tuple[str | None, int | None] = (None, None)
         self._since_s: float | None = None
@@ -111,10 +114,13 @@ class RunHistory(QObject):
 
     @property
     def settled(self) -> bool:
-        """Nothing is under way and nothing of the run is yet to be fetched for the first time."""
-        parts = (self._list, self._series, self._cycle_part, self._profile_part, self._spectra)
-        first = any(part.stale and part.asked < 0 for part in parts) and self._channel is not None
-        return not first and not any(part.under_way for part in parts)
+        """Everything that the run on show has came at least once, for the range on show."""
+        parts = [self._list]
+        if self._run_id is not None:
+            parts += [self._series, self._cycle_part, self._spectra]
+        if self._cycles:
+            parts.append(self._profile_part)
+        return self._channel is not None and all(part.came for part in parts)
 
     def stop(self) -> None:
         self._timer.stop()
@@ -154,13 +160,13 @@ class RunHistory(QObject):
         """Fetch everything again: the service was away."""
         self._list.stale = self._channel is not None
         for part in (self._series, self._cycle_part, self._spectra):
-            part.stale, part.asked = self._run_id is not None, -1e9
+            part.stale, part.came, part.asked = self._run_id is not None, False, -1e9
 
     def look(self, since_s: float | None, until_s: float | None, pixels: int, seconds_a_pixel: float) -> None:
         """The range of test time on show; a new point is worth fetching once it moves the curve by a pixel."""
         if (since_s, until_s, pixels) != (self._since_s, self._until_s, self._pixels):
             self._since_s, self._until_s, self._pixels = since_s, until_s, pixels
-            self._series.stale, self._series.asked = True, -1e9
+            self._series.stale, self._series.came, self._series.asked = True, False, -1e9
         self._period_s = min(max(seconds_a_pixel, SOONEST_S), LATEST_S)
 
     # --- fetching
@@ -171,6 +177,7 @@ class RunHistory(QObject):
         self.run_shown.emit(next((run for run in self._runs if run.run_id == run_id), None))
 
     def _forget(self) -> None:
+        self._generation += 1
         fresh = self._run_id is not None
         self._list = _Part(stale=self._channel is not None)
         self._series, self._cycle_part = _Part(stale=fresh), _Part(stale=fresh)
@@ -194,16 +201,17 @@ class RunHistory(QObject):
 
     def _ask(self, part: _Part, job: Callable[[Client], T], then: Callable[[T], None]) -> None:
         part.stale, part.under_way, part.asked = False, True, time.monotonic()
-        run_id, channel = self._run_id, self._channel
+        generation = self._generation
 
         def came(answer: T) -> None:
-            part.under_way = False
-            if (run_id, channel) == (self._run_id, self._channel):  # else the user has gone on to another one
+            part.under_way, part.came = False, True
+            if generation == self._generation:  # else the user has gone on to another run
                 then(answer)
 
         def did_not_come(why: str) -> None:
             part.under_way, part.stale = False, True
-            if (run_id, channel) == (self._run_id, self._channel):
+            part.asked = time.monotonic() + RETRY_S
+            if generation == self._generation:
                 self.failed.emit(why)
 
         self._requests.ask(job, came, did_not_come)

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QSplitter, QVBo
 from gui import quantities, theme
 from gui.banners import Banner, Notices
 from gui.connection import LiveFeed, Requests
-from gui.controls import Action, Controls
+from gui.controls import Action, Controls, allowed
 from gui.curves import CurvePanel
 from gui.dialogs import ClearTrip, Confirmation, StartDialog, skip_question, stop_question
 from gui.event_log import EventLog
@@ -38,7 +38,7 @@ class MainWindow(QMainWindow):
         self._retry_in_s = 0.0
         self._lost_because = ""
         self._present_run: str | None = None  # of the selected channel
-        self._dialog: Confirmation | StartDialog | None = None
+        self.dialog: Confirmation | StartDialog | None = None
         self.feed = LiveFeed(url, token)
         self.questions = Requests(url, token)
         self.commands = Requests(url, token, threads=COMMAND_THREADS)
@@ -212,7 +212,10 @@ class MainWindow(QMainWindow):
             self.away.say(f"Connecting to {self.url} …")
             return
         when = f"trying again in {math.ceil(self._retry_in_s)} s" if self._retry_in_s > 0 else "trying again"
-        self.away.say(f"No station at {self.url} – {when}. Tests go on without this window.\n({self._lost_because})")
+        away = self._lost_because.startswith("the live stream of")  # else a station is there and said no
+        what = f"No station at {self.url}" if away else f"The station at {self.url} refuses: {self._lost_because}"
+        why = f"\n({self._lost_because})" if away else ""
+        self.away.say(f"{what} – {when}. Tests go on without this window.{why}")
         self._retry_in_s = max(0.0, self._retry_in_s - self._countdown.interval() / 1000)
 
     def _say_failed(self, why: str) -> None:
@@ -228,18 +231,31 @@ class MainWindow(QMainWindow):
         if action is Action.START:
             self._open_start(view)
         elif action is Action.STOP:
-            self._confirm(stop_question(self, view), view.name, action)
+            self._confirm(stop_question(self, view), view, action)
         elif action is Action.SKIP:
-            self._confirm(skip_question(self, view), view.name, action)
+            self._confirm(skip_question(self, view), view, action)
         elif action is Action.CLEAR_TRIP:
-            self._confirm(ClearTrip(self, view), view.name, action)
+            self._confirm(ClearTrip(self, view), view, action)
         else:
             self._command(view.name, action)
 
-    def _confirm(self, question: Confirmation, channel: str, action: Action) -> None:
-        self._dialog = question
+    def _confirm(self, question: Confirmation, asked_of: ChannelView, action: Action) -> None:
+        """Ask; the answer holds for the run and the state that the question was about, and for no other."""
+
+        def go() -> None:
+            now = self.channel(asked_of.name)
+            if (
+                now is None
+                or (now.run_id, now.reason) != (asked_of.run_id, asked_of.reason)
+                or action not in allowed(now)
+            ):
+                self.notices.add(f"{asked_of.name}: the channel has changed since the question; nothing was sent")
+            else:
+                self._command(asked_of.name, action)
+
+        self.dialog = question
         question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        question.accepted.connect(lambda: self._command(channel, action))
+        question.accepted.connect(go)
         question.open()
 
     def _command(self, channel: str, action: Action) -> None:
@@ -258,7 +274,7 @@ class MainWindow(QMainWindow):
     def _open_start(self, view: ChannelView) -> None:
         assert self.station is not None
         dialog = StartDialog(self, self.look, self.station, view.name)
-        self._dialog = dialog
+        self.dialog = dialog
         dialog.wanted.connect(lambda channel, protocol, cell: self._start(dialog, channel, protocol, cell))
 
         def choices(station: Client) -> tuple[tuple[CellView, ...], tuple[ProtocolView, ...]]:

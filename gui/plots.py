@@ -142,7 +142,7 @@ class Plot(QFrame):
             axis.setPen(pg.mkPen(theme.grid, width=1))
             axis.setTextPen(pg.mkPen(theme.dim))
             axis.setTickFont(font(11))
-            axis.setStyle(tickTextOffset=5)
+            axis.setStyle(tickTextOffset=5, maxTickLevel=1)  # a third level of grid lines costs time and calm
             axis.label.setFont(font(11))
             axis.labelStyle = {"color": theme.dim}
             axis.setLabel(axis.labelText or None, units=axis.labelUnits or None)
@@ -171,6 +171,10 @@ class Plot(QFrame):
         self.crosshair.setVisible(x is not None)
         if x is not None:
             self.crosshair.setValue(x)
+
+    @property
+    def readout(self) -> str:
+        return self._readout.text()
 
     def set_readout(self, text: str) -> None:
         self._readout.setText(text)

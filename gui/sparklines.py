@@ -23,12 +23,13 @@ class Trace:
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        self.asked = False
+        self.asked = self.came = False
         self.test_time_s: Array = np.empty(0)
         self.voltage_V: Array = np.empty(0)
         self.pressure_Pa: Array = np.empty(0)
 
     def replace(self, view: SeriesView) -> None:
+        self.came = True
         t = view.columns["test_time_s"]
         none = (None,) * len(t)
         self.test_time_s = np.array(t, dtype=np.float64)
@@ -63,7 +64,7 @@ class Sparklines(QObject):
     @property
     def settled(self) -> bool:
         """Every trace was asked for and has come."""
-        return self._requests.pending == 0 and all(trace.asked for trace in self.traces.values())
+        return all(trace.came for trace in self.traces.values())
 
     def stop(self) -> None:
         self._timer.stop()
@@ -97,6 +98,8 @@ class Sparklines(QObject):
             if trace.run_id == series.run_id:
                 trace.replace(series)
                 self.changed.emit(name)
+        if not all(trace.asked for trace in self.traces.values()):
+            self._ask_next()
 
 
 def _last_hours(run_id: str, now_s: float | None) -> Callable[[Client], SeriesView]:

@@ -122,9 +122,11 @@ def font(pixels: int, bold: bool = False) -> QFont:
 
 
 def apply(application: QApplication, theme: Theme) -> None:
-    application.setStyle("Fusion")
-    application.setPalette(_palette(theme))
-    application.setStyleSheet(_stylesheet(theme))
+    sheet = _stylesheet(theme)
+    if application.styleSheet() != sheet:  # dressing every widget anew takes a while
+        application.setStyle("Fusion")
+        application.setPalette(_palette(theme))
+        application.setStyleSheet(sheet)
 
 
 def _palette(theme: Theme) -> QPalette:

@@ -158,6 +158,7 @@ class Channel(abc.ABC):
     def view(self) -> ChannelView:
         """The channel as it is now."""
         run, latest = self.run, self.latest
+        pressed = latest or (self.sensor.newest if self.sensor else None)
         progress = self._progress() if run else None
         mass = run.cell.active_mass if run else None
         return ChannelView(
@@ -177,9 +178,9 @@ class Channel(abc.ABC):
             current_A=latest.current_A if latest else None,
             step_capacity_Ah=progress.step_capacity_Ah if progress else None,
             specific_capacity_mAh_g=progress.step_capacity_Ah * 1e3 / mass if progress and mass else None,
-            resistance_ohm=latest.resistance_ohm if latest else None,
-            pressure_Pa=latest.pressure_Pa if latest else None,
-            pressure_U_Pa=latest.pressure_U_Pa if latest else None,
+            resistance_ohm=pressed.resistance_ohm if pressed else None,
+            pressure_Pa=pressed.pressure_Pa if pressed else None,
+            pressure_U_Pa=pressed.pressure_U_Pa if pressed else None,
             temperature_degC=latest.temperature_degC if latest else None,
             instruments=self._instruments,
         )
@@ -258,8 +259,14 @@ class Channel(abc.ABC):
 
     def _check(self, sample: Sample) -> Trip | None:
         """Safety's word on a sample: a limit met, or a watched sensor lost."""
-        if trip := self.limits.check(sample):
-            return trip
+        return self.limits.check(sample) or self._check_sensor()
+
+    def _check_open(self) -> Trip | None:
+        """Safety's word while the circuit is open: only the sensors speak."""
+        said = self.sensor.newest if self.sensor else None
+        return self.limits.check_surroundings(said.pressure_Pa if said else None, None) or self._check_sensor()
+
+    def _check_sensor(self) -> Trip | None:
         if self.limits.limits.watches_pressure() and self.sensor is not None and (why := self.sensor.lost):
             return Trip(why)
         return None

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -223,19 +224,26 @@ def _screenshot(url: str, picture: Path) -> subprocess.Popen[bytes]:
     environment = os.environ | {TOKEN_VARIABLE: token()}
     if not has_display():
         environment["QT_QPA_PLATFORM"] = "offscreen"
-    return subprocess.Popen([sys.executable, "-m", "gui", url, "--screenshot", str(picture)], env=environment)
+    with picture.with_suffix(".log").open("wb") as sink:
+        command = [sys.executable, "-m", "gui", url, "--screenshot", str(picture)]
+        return subprocess.Popen(command, env=environment, stdout=sink, stderr=sink)
 
 
 def _table(view: StationView) -> Table:
-    table = Table(title=f"{view.name} (SIMULATED, clock x{view.speed:g})")
+    return channels_table(view, f"{view.name} (SIMULATED, clock x{view.speed:g})")
+
+
+def channels_table(view: StationView, title: str) -> Table:
+    """All channels, a line each, with units."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     for heading in ("channel", "state", "step", "cycle", "voltage", "current", "capacity", "pressure"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading not in ("state", "step"))
     for channel in view.channels:
-        table.add_row(*channel_row(channel))
+        table.add_row(*_channel_row(channel))
     return table
 
 
-def channel_row(channel: ChannelView) -> tuple[str, ...]:
+def _channel_row(channel: ChannelView) -> tuple[str, ...]:
     """A channel in words, with units."""
     cycles = f"{channel.cycle or '–'}/{channel.cycles_planned or '–'}"
     return (
@@ -268,7 +276,9 @@ def _results(folder: Path, picture: Path) -> int:
     for view in archive.runs():
         stem = folder / f"SIMULATED-{view.run_id}"
         for form, suffix in (("bdf-csv", ".bdf.csv"), ("bdf-parquet", ".bdf.parquet")):
-            print(f"  export     {export(archive, view.run_id, form, stem.with_name(stem.name + suffix))}")
+            # The second overwrites what stands beside the first: the same metadata, steps and spectra.
+            exported = export(archive, view.run_id, form, stem.with_name(stem.name + suffix), overwrite=True)
+            print(f"  export     {exported.files[0]}")
         report = stem.with_name(stem.name + ".html")
         write_report(archive, view.run_id, report)
         print(f"  report     {report}")

@@ -238,9 +238,8 @@ def _companions(
     if sweeps:
         writes[_beside(root, ".eis.csv")] = partial(_write_rows, SWEEP_LABELS, _sweep_rows(sweeps))
     if frame["resistance_ohm"].notna().any() or frame["pressure_Pa"].notna().any():
-        sensor = frame[list(SENSOR_LABELS)].astype(object)
-        rows = sensor.where(sensor.notna(), None).itertuples(index=False)
-        writes[_beside(root, ".sensor.csv")] = partial(_write_rows, tuple(SENSOR_LABELS.values()), list(rows))
+        sensor = {label: frame[name].to_numpy() for name, label in SENSOR_LABELS.items()}
+        writes[_beside(root, ".sensor.csv")] = partial(_write_table_csv, sensor)
     return writes
 
 

@@ -29,6 +29,7 @@ from station.sequencer import (
     OpenCircuit,
     Outcome,
     Phase,
+    Rest,
     Sample,
     State,
 )
@@ -57,6 +58,8 @@ class HostChannel(Channel):
         self._state: State | None = None
         self._patience = Patience(around.lost_after_s)
         self._sweeping: asyncio.Task[None] | None = None
+        self._on_by_hand = False
+        self._connected = False  # the source is on, and measures the cell
         self._measuring = False  # this very channel has the impedance instrument and measures
         self._must_restore = False
         self._at_once = False
@@ -133,6 +136,7 @@ class HostChannel(Channel):
         self._keep(outcome)
 
     async def _open_circuit(self) -> None:
+        self._connected = False
         await self._source.call(lambda source: source.off())
 
     def _halt(self) -> None:
@@ -162,7 +166,7 @@ class HostChannel(Channel):
 
     async def _tick_quietly(self) -> None:
         """One last sample before the circuit is opened."""
-        if self.run is not None and self.state is ChannelState.RUNNING and not self._must_restore:
+        if self._connected and self.state is ChannelState.RUNNING:
             assert self._program is not None and self._state is not None
             sample = await self._sampled()
             self._keep(replace(sequencer.advance(self._program, self._state, sample), commands=()))
@@ -186,28 +190,50 @@ class HostChannel(Channel):
     async def _tick(self) -> None:
         if self.state is ChannelState.TRIPPED and not self._open_circuit_confirmed:
             await self._make_safe()
+        if self._must_restore and self.state is ChannelState.RUNNING:
+            await self._go_on()
+        elif self._connected:
+            await self._look()
+        else:
+            await self._look_from_outside()
+
+    async def _look(self) -> None:
+        """Sample the cell and follow; the source is connected to it."""
+        assert self._program is not None and self._state is not None
         sample = await self._sampled()
-        self.latest = sample
-        if self.run is None or self._program is None or self._state is None:
-            return
-        if self.state is ChannelState.TRIPPED:
-            self._must_restore = False
-            return
         if trip := self._check(sample):
             await self._trip(trip.reason)
-        elif self._must_restore:
-            await self._go_on(sample)
         else:
             await self._follow(sequencer.advance(self._program, self._state, sample))
 
-    async def _go_on(self, sample: Sample) -> None:
-        """The first sample after a restart: look before anything is changed."""
-        assert self._program is not None and self._state is not None
+    async def _look_from_outside(self) -> None:
+        """The circuit is open: make sure that it still is, without closing it, and heed the sensors."""
+        self.latest = None
         is_on = await self._source.call(lambda source: source.output_is_on())
+        self._heard()
+        if self.run is None:
+            if is_on and not self._on_by_hand:
+                self.say(Level.WARNING, "the source's output is on though nothing runs here; it is left as it is")
+            self._on_by_hand = is_on
+        elif is_on and self.state is not ChannelState.TRIPPED:
+            await self._trip("the source's output is on, and not by this station")
+        elif trip := self._check_open():
+            await self._trip(trip.reason)
+
+    async def _go_on(self) -> None:
+        """The first look after a restart: before anything is changed."""
+        assert self._program is not None and self._state is not None
+        if self._impedance is not None:  # it may have been left polarised in the middle of a sweep
+            async with self._impedance.lent:
+                await self._impedance.call(lambda instrument: instrument.make_safe())
+        is_on = await self._source.call(lambda source: source.output_is_on())
+        sample = await self._sampled()
+        if trip := self._check(sample):
+            await self._trip(trip.reason)
+            return
         last = self._state.previous.time if self._state.previous else self._state.step_start_time
-        gap_s = sample.time - last
-        how = "the source had stayed on; the charge of the gap is bridged" if is_on else "the source was off"
-        self.say(Level.WARNING, f"taken up after a gap of {gap_s:.1f} s; {how}")
+        how = "the source had stayed on" if is_on else "the source was off"
+        self.say(Level.WARNING, f"taken up after a gap of {sample.time - last:.1f} s; {how}")
         self._must_restore = False
         await self._follow(sequencer.restore(self._program, self._state, sample, is_on))
 
@@ -215,13 +241,17 @@ class HostChannel(Channel):
         before = self.around.clock.now()
         measured = await self._source.call(lambda source: source.measure())
         now = 0.5 * (before + self.around.clock.now())
+        self._heard()
+        sample = Sample(now, measured.voltage_V, measured.current_A)
+        self.latest = self.sensor.onto(sample) if self.sensor else sample
+        return self.latest
+
+    def _heard(self) -> None:
         if self._patience.failing:
             self.say(Level.INFO, "the source answers again")
         if self.state is ChannelState.OFFLINE:
             self.state, self.reason = ChannelState.IDLE, ""
         self._patience.good()
-        sample = Sample(now, measured.voltage_V, measured.current_A)
-        return self.sensor.onto(sample) if self.sensor else sample
 
     async def _in_trouble(self, error: InstrumentError) -> None:
         if self._patience.bad():
@@ -274,13 +304,18 @@ class HostChannel(Channel):
             return
         for command in outcome.commands:
             await self._carry_out(command)
+            if self.state is ChannelState.TRIPPED:
+                return
         self._at_once = True
 
     async def _carry_out(self, command: Command) -> None:
         protection = _protection(self.limits.limits)
+        self._connected = not isinstance(command, OpenCircuit | MeasureImpedance | Finish)
         match command:
             case OpenCircuit():
                 await self._insist(lambda source: source.off())
+            case Rest():
+                await self._insist(lambda source: source.apply(interface.Current(0.0), protection))
             case HoldCurrent(current, until_V):
                 clamped = _clamped(protection, current, until_V)
                 await self._insist(lambda source: source.apply(interface.Current(current), clamped))

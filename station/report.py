@@ -45,7 +45,7 @@ class Section:
 def write_report(archive: Archive, run_id: str, path: Path) -> None:
     """Write the report of a run to `path`, in place of a former one. Raises StoreError."""
     run = archive.run(run_id)
-    cycles = archive.cycles(run_id)
+    cycles, events = archive.cycles(run_id), archive.run_events(run_id)
     page = (
         _environment()
         .get_template("report.html.j2")
@@ -55,7 +55,8 @@ def write_report(archive: Archive, run_id: str, path: Path) -> None:
             ended=None if run.ended is None else _moment(run.ended),
             summary=_summary(archive, run, cycles),
             sections=_sections(archive, run, cycles),
-            events=[_event(event) for event in archive.run_events(run_id)[-EVENTS:]],
+            events=[_event(event) for event in events[-EVENTS:]],
+            events_left_out=max(0, len(events) - EVENTS),
             document=_document(archive.snapshot(run_id).document),
             software=f"cellstation {software_version()}",
             written=_moment(datetime.now().timestamp()),
@@ -114,8 +115,13 @@ def _cycle_text(cycle: CycleView, mass_g: float | None) -> str:
 
 def capacity_text(capacity_Ah: float, mass_g: float | None) -> str:
     """In mAh, and in mAh/g where the active mass is known."""
-    text = f"{capacity_Ah * 1e3:#.4g} mAh"
-    return text if not mass_g else f"{text} ({capacity_Ah * 1e3 / mass_g:#.4g} mAh/g)"
+    text = f"{_four_digits(capacity_Ah * 1e3)} mAh"
+    return text if not mass_g else f"{text} ({_four_digits(capacity_Ah * 1e3 / mass_g)} mAh/g)"
+
+
+def _four_digits(value: float) -> str:
+    exponent = int(f"{value:.3e}".partition("e")[2])
+    return f"{value:.{max(0, 3 - exponent)}f}" if value else "0"
 
 
 def _pressure_rows(archive: Archive, run_id: str) -> list[Row]:
@@ -259,12 +265,8 @@ def _columns(archive: Archive, run_id: str, names: Sequence[str], cycle: int | N
 
 
 def _event(event: EventView) -> dict[str, str]:
-    return {
-        "time": f"{datetime.fromtimestamp(event.time):%Y-%m-%d %H:%M:%S}",
-        "level": event.level.value,
-        "who": event.who,
-        "text": event.text,
-    }
+    time = f"{datetime.fromtimestamp(event.time):%Y-%m-%d %H:%M:%S}"
+    return {"time": time, "level": event.level.value, "who": event.who, "text": event.text}
 
 
 def _document(text: str) -> Any:

@@ -51,8 +51,13 @@ class LimitsInForce:
         return (
             self._voltage(sample.voltage_V)
             or self._above("current", current, self.limits.current_max_A, "current_max_A", 1e3, "mA")
-            or self._optional("pressure", sample.pressure_Pa, 1e-3, "kPa")
-            or self._optional("temperature", sample.temperature_degC, 1.0, "°C")
+            or self.check_surroundings(sample.pressure_Pa, sample.temperature_degC)
+        )
+
+    def check_surroundings(self, pressure_Pa: float | None, temperature_degC: float | None) -> Trip | None:
+        """The limits that hold also while the circuit is open and nothing is known of voltage and current."""
+        return self._optional("pressure", pressure_Pa, 1e-3, "kPa") or self._optional(
+            "temperature", temperature_degC, 1.0, "°C"
         )
 
     def _voltage(self, value: float) -> Trip | None:

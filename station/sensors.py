@@ -82,6 +82,13 @@ class Sensor:
             calibration=said.calibration,
         )
 
+    @property
+    def newest(self) -> Pressed | None:
+        """What the sensor said last; None where that is too old."""
+        if not self._past or time.monotonic() - self._heard_at > self._lost_after_s:
+            return None
+        return self._past[-1]
+
     def before(self, when: float) -> Pressed | None:
         """The newest entry not later than `when`, or the oldest kept."""
         if not self._past:

@@ -23,6 +23,7 @@ from station.readings import Reading, Spectrum, StepSummary
 
 CHARGE_TOLERANCE = 2e-4
 HELD_WITHIN_V = 5e-3
+NO_CURRENT_A = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,12 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class OpenCircuit:
-    """Open the circuit."""
+    """Open the circuit: the source is disconnected, and sees nothing of the cell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """No current, with the voltage measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +75,7 @@ class Finish:
     """The program is done; the circuit is open already."""
 
 
-Command: TypeAlias = OpenCircuit | HoldCurrent | HoldVoltage | MeasureImpedance | Finish
+Command: TypeAlias = OpenCircuit | Rest | HoldCurrent | HoldVoltage | MeasureImpedance | Finish
 
 
 # --- state
@@ -223,22 +229,25 @@ def restore(program: Program, state: State, sample: Sample, output_is_on: bool) 
         return Outcome(state, (OpenCircuit(),))
     if state.phase is not Phase.RUNNING:
         return Outcome(state)
-    if output_is_on and not _carried_out(drive(current_step(program, state), state), sample):
-        left = _leave(program, state, state.previous.time if state.previous else sample.time, "ended unseen")
+    if output_is_on and state.previous is not None:
+        if _carried_out(drive(current_step(program, state), state), sample):
+            return _bridged(program, state, sample)
+        left = _leave(program, state, state.previous.time, "ended unseen")
         if left.state.phase is Phase.RUNNING and _carried_out(left.commands[0], sample):
             began = Sample(left.state.step_start_time, sample.voltage_V, sample.current_A)
             gone_on = _bridged(program, replace(left.state, previous=began), sample)
             return replace(gone_on, readings=left.readings + gone_on.readings, steps=left.steps + gone_on.steps)
-    if output_is_on and state.previous is not None and current_step(program, state).kind is not Kind.IMPEDANCE:
-        return _bridged(program, state, sample)
     return _unbridged(program, state, sample)
 
 
 def _carried_out(command: Command, sample: Sample) -> bool:
-    """Whether a source that is on does what the command says, or stands at the clamp beyond the step's end."""
+    """Whether a source that is on does what the command says, or has come to the clamp beyond the step's end."""
     match command:
+        case Rest():
+            return abs(sample.current_A) < NO_CURRENT_A
         case HoldCurrent(current):
-            return sample.current_A * current > 0 and abs(sample.current_A) <= 1.02 * abs(current)
+            share = sample.current_A / current
+            return abs(sample.current_A) > NO_CURRENT_A and 0.0 < share <= 1.02
         case HoldVoltage(voltage):
             return abs(sample.voltage_V - voltage) < HELD_WITHIN_V
         case _:
@@ -274,7 +283,7 @@ def drive(step: Step, state: State) -> Command:
     """The command that carries out a step."""
     match step.kind:
         case Kind.REST:
-            return OpenCircuit()
+            return Rest()
         case Kind.IMPEDANCE:
             assert step.sweep is not None
             return MeasureImpedance(step.sweep)

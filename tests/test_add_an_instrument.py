@@ -72,7 +72,7 @@ def test_another_instrument_at_its_address(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_spoiled_line_is_a_typed_error() -> None:
     with VirtualArborFg50(lambda: 1.0) as virtual:
         proxy = FaultProxy(virtual.port)
-        with ArborFg50(proxy.address(virtual.resource), timeout_s=0.2) as gauge:
+        with ArborFg50(proxy.address(virtual.resource), timeout_s=0.5) as gauge:
             for spoil, error in ((swallow, InstrumentTimeout), (garble, BadReply), (cut_after(3), Exception)):
                 proxy.spoil = spoil
                 with pytest.raises(error):

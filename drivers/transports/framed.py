@@ -34,6 +34,7 @@ class FramedSocket:
         self._socket: socket.socket | None = None
         self._pending = b""
         self._proven = False  # this connection gave an answer
+        self._ended = False
         self._backoff = Backoff()
 
     def exchange(self, request: bytes) -> bytes:
@@ -66,6 +67,8 @@ class FramedSocket:
         """Open the link where it is not open."""
         if self._socket is not None:
             return
+        if self._ended:
+            raise Unreachable("closed", hint="open it anew", **self._where())
         if (wait_s := self._backoff.remaining_s()) > 0:
             raise Unreachable(f"not connected; next attempt in {wait_s:.1f} s", **self._where())
         try:
@@ -85,6 +88,11 @@ class FramedSocket:
             with contextlib.suppress(OSError):  # the link may be dead already
                 self._socket.close()
         self._socket, self._pending, self._proven = None, b"", False
+
+    def end(self) -> None:
+        """Close for good: nothing connects anew."""
+        self._ended = True
+        self.close()
 
     def _ready(self) -> socket.socket:
         if self._socket is not None and (self._pending or select.select([self._socket], [], [], 0)[0]):

@@ -26,6 +26,7 @@ class PrologixAdapter(VisaLine):
 
     def __init__(self, host: str, port: int = 1234, *, instrument: str = "", timeout_s: float = 5.0) -> None:
         self._lock = threading.RLock()
+        self._name = f"prologix://{host}:{port}"
         self._read_s = min(_LONGEST_READ_S, timeout_s)
         super().__init__(f"TCPIP::{host}::{port}::SOCKET", instrument=instrument, timeout_s=timeout_s)
 
@@ -44,9 +45,9 @@ class PrologixAdapter(VisaLine):
                 with contextlib.suppress(InstrumentTimeout):
                     return self.read(min(left_s, self._read_s + 0.5))
         raise InstrumentTimeout(
-            f"no answer from GPIB address {gpib_address} within {timeout_s:g} s",
+            f"no answer within {timeout_s:g} s",
             instrument=self.instrument,
-            address=self.address,
+            address=f"{self._name}/{gpib_address}",
             hint="is the instrument switched on, is its GPIB address right, is the cable in?",
         )
 

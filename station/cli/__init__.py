@@ -20,7 +20,6 @@ from station.channel import ChannelError
 from station.cli import bench, channels, config, database, protocol, results
 from station.client import ClientError
 from station.config import ConfigError
-from station.export import ExportError
 from station.store import StoreError
 
 app = typer.Typer(
@@ -43,7 +42,6 @@ PLAIN_ERRORS = (
     ClientError,
     ConfigError,
     DocumentError,
-    ExportError,
     InstrumentError,
     SettingsError,
     StoreError,

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from station.cli.common import CONNECT_DEFAULT, AsJson, Connect, client, console, err, say_json, who
 from station.client import Client
-from station.demonstration import channel_row
+from station.demonstration import channels_table
 from station.readings import ChannelState, RunState, RunView
 
 Name = Annotated[str, typer.Argument(help="channel, as in station.toml")]
@@ -40,12 +39,7 @@ def status(connect: Connect = CONNECT_DEFAULT, as_json: AsJson = False) -> None:
         say_json(view)
     else:
         title = f"{view.name}" + (f" – SIMULATED, clock x{view.speed:g}" if view.simulated else "")
-        table = Table(title=title)
-        for heading in ("channel", "state", "step", "cycle", "voltage", "current", "capacity", "pressure"):
-            table.add_column(heading)
-        for channel in view.channels:
-            table.add_row(*channel_row(channel))
-        console.print(table)
+        console.print(channels_table(view, title))
         if view.store != "ok":
             err.print(view.store, markup=False)
     bad = view.store != "ok" or any(channel.state is ChannelState.TRIPPED for channel in view.channels)

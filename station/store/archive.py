@@ -30,6 +30,7 @@ from station.store import database, schema
 from station.store.batch import RunSnapshot
 from station.store.cycles import cycle_views
 from station.store.database import StoreError, one_line
+from station.store.recent import RecentColumns
 from station.store.reduce import Floats, extremes
 from station.store.schema import READING_FIELDS, STEP_FIELDS, TEXT_FIELDS
 
@@ -43,6 +44,7 @@ class Archive:
     def __init__(self, url: str) -> None:
         self._address = database.parse(url)
         self._engine = database.connect(self._address)
+        self._recent = RecentColumns()
 
     def close(self) -> None:
         self._engine.dispose()
@@ -95,8 +97,11 @@ class Archive:
         _check_columns(asked)
         with self._connection() as connection:
             self._run(connection, run_id)
-            first, end = _sequence_range(connection, run_id, since_s, until_s, cycle)
-            loaded = _load(connection, run_id, ["test_time_s", *asked], first, end)
+            if since_s is until_s is cycle is None:
+                loaded = self._whole(connection, run_id, ("test_time_s", *asked))
+            else:
+                first, end = _sequence_range(connection, run_id, since_s, until_s, cycle)
+                loaded = _load(connection, run_id, ("test_time_s", *asked), first, end)
         kept = extremes(loaded["test_time_s"], {name: loaded[name] for name in asked}, max(2, points))
         return SeriesView.model_construct(
             run_id=run_id, columns={name: _plain(values[kept], name) for name, values in loaded.items()}
@@ -109,9 +114,9 @@ class Archive:
             self._run(connection, run_id)
             loaded: dict[str, Any] = dict(_load(connection, run_id, numbers))
             texts = _select(run_id, [_readings.c[name] for name in sorted(TEXT_FIELDS)])
-            rows = connection.execute(texts).fetchall()
-        for k, name in enumerate(sorted(TEXT_FIELDS)):
-            loaded[name] = pd.array([row[k] for row in rows], dtype="str")
+            rows = list(_raw_rows(connection, texts))
+        for name, values in zip(sorted(TEXT_FIELDS), zip(*rows, strict=True) if rows else ((), ()), strict=True):
+            loaded[name] = pd.array(values, dtype="str")
         for name in _INTEGERS:
             loaded[name] = loaded[name].astype(np.int64)
         return pd.DataFrame({name: loaded[name] for name in READING_FIELDS})
@@ -193,6 +198,19 @@ class Archive:
         )
 
     # --- within
+
+    def _whole(self, connection: Connection, run_id: str, names: tuple[str, ...]) -> dict[str, Floats]:
+        """Columns of the whole run, of which only what is new is read from the database."""
+        numbered = ("sequence", *names)
+        known = self._recent.get((run_id, names))
+        last = int(known["sequence"][-1]) if known is not None and len(known["sequence"]) else 0
+        if last > _last_sequence(connection, run_id):  # another database has taken the place of the one read before
+            known, last = None, 0
+        columns = _load(connection, run_id, numbered, first=last + 1)
+        if known is not None:
+            columns = {name: np.concatenate((known[name], columns[name])) for name in numbered}
+        self._recent.keep((run_id, names), columns)
+        return {name: columns[name] for name in names}
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -276,10 +294,14 @@ def _load(
     wanted = wanted.where(_readings.c.sequence >= first)
     if end is not None:
         wanted = wanted.where(_readings.c.sequence < end)
-    rows: Iterable[Sequence[float]] = cast("Any", connection.execute(wanted).cursor)
-    flat = np.fromiter(chain.from_iterable(rows), dtype=np.float64)
+    flat = np.fromiter(chain.from_iterable(_raw_rows(connection, wanted)), dtype=np.float64)
     flat[np.isposinf(flat)] = np.nan
     return dict(zip(names, flat.reshape(-1, len(names)).T, strict=True))
+
+
+def _raw_rows(connection: Connection, wanted: sa.Select[Any]) -> Iterable[Sequence[Any]]:
+    """The driver's own tuples: for millions of rows, making SQLAlchemy's of them takes longer than reading them."""
+    return cast("Iterable[Sequence[Any]]", connection.execute(wanted).cursor)
 
 
 def _sequence_range(
@@ -300,10 +322,14 @@ def _sequence_range(
     return max(firsts), min(ends) if ends else None
 
 
+def _last_sequence(connection: Connection, run_id: str) -> int:
+    last = sa.select(sa.func.max(_readings.c.sequence)).where(_readings.c.run_id == run_id)
+    return connection.scalar(last) or 0
+
+
 def _bisect(connection: Connection, run_id: str, column: str, value: float) -> int:
     """The first sequence number at which `column` is at least `value`; one beyond the last where it never is."""
-    last = connection.scalar(sa.select(sa.func.max(_readings.c.sequence)).where(_readings.c.run_id == run_id)) or 0
-    low, high = 1, last + 1
+    low, high = 1, _last_sequence(connection, run_id) + 1
     at = _select(run_id, [_readings.c[column]]).where(_readings.c.sequence >= sa.bindparam("middle")).limit(1)
     while low < high:
         middle = (low + high) // 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, ProgrammingError
 
 from station.store import database
 from station.store.batch import Numbered, encode
@@ -156,14 +155,14 @@ class Courier:
             else:
                 self._reject(items[0], error)
 
-    def _is_datas_fault(self, error: Exception) -> bool:
-        if isinstance(error, IntegrityError | DataError):
-            return True
+    @staticmethod
+    def _is_datas_fault(error: Exception) -> bool:
+        """Whether trying again would be in vain. In doubt it is the database's fault, and the data are kept."""
         if isinstance(error, InterfaceError | ProgrammingError):
             # A value of a wrong type is found by the driver; tables or rights that are missing, by the server.
             by_driver = getattr(error.orig, "sqlstate", None) is None
             return by_driver and not error.connection_invalidated
-        return not isinstance(error, SQLAlchemyError | sqlite3.Error | OSError)
+        return isinstance(error, IntegrityError | DataError | ValueError | TypeError | OverflowError)
 
     def _reject(self, item: Numbered, error: Exception) -> None:
         self.spool.reject(encode(item), one_line(error))

@@ -257,6 +257,8 @@ def test_exceptions_are_refusals_with_a_name(code: int, name: str) -> None:
         {"register": -1},
         {"dtype": "float64"},
         {"unit": "oz"},
+        {"word_order": "middle"},
+        {"byte_order": "BIG"},
         {"capacity_N": 0},
         {"capacity_N": math.nan},
         {"scale": 0},
@@ -288,31 +290,41 @@ def test_nobody_listens() -> None:
 
 
 @contextmanager
-def behind_proxy(over_rtu: bool) -> Iterator[tuple[ModbusLoadCell, FaultProxy]]:
+def behind_proxy(over_rtu: bool, timeout_s: float = 0.15) -> Iterator[tuple[ModbusLoadCell, FaultProxy]]:
     with VirtualModbusLoadCell(lambda: 42.0, LoadCellMap(dtype="float32"), rtu=over_rtu) as virtual:
         proxy = FaultProxy(virtual.port)
         try:
-            with ModbusLoadCell(
-                proxy.address(virtual.resource), register=7, dtype="float32", capacity_N=100, timeout_s=0.15
-            ) as cell:
+            with ModbusLoadCell(proxy.address(virtual.resource), register=7, dtype="float32", capacity_N=100) as cell:
+                cell._line.timeout_s = timeout_s
                 yield cell, proxy
         finally:
             proxy.close()
 
 
-@pytest.mark.parametrize("over_rtu", [False, True])
 @pytest.mark.parametrize(
-    ("spoil", "error"),
+    ("over_rtu", "spoil", "error"),
     [
-        (swallow, InstrumentTimeout),
-        (garble, BadReply),
-        (cut_after(0), Unreachable),
-        (cut_after(5), (BadReply, Unreachable)),
-        (lambda _: rtu(1, 3, 2, 0, 7), BadReply),
-        (lambda _: rtu(9, 3, 4, 0, 0, 0, 0), BadReply),
-        (lambda _: rtu(1, 4, 4, 0, 0, 0, 0), BadReply),
+        (False, swallow, InstrumentTimeout),
+        (True, swallow, InstrumentTimeout),
+        (False, garble, BadReply),
+        (True, garble, BadReply),
+        (False, cut_after(0), Unreachable),
+        (True, cut_after(5), (BadReply, Unreachable)),
+        (True, lambda _: rtu(1, 3, 2, 0, 7), BadReply),
+        (True, lambda _: rtu(9, 3, 4, 0, 0, 0, 0), BadReply),
+        (True, lambda _: rtu(1, 4, 4, 0, 0, 0, 0), BadReply),
     ],
-    ids=["swallow", "garble", "cut", "cut short", "too few registers", "another unit", "another function"],
+    ids=[
+        "tcp",
+        "rtu",
+        "tcp garbled",
+        "rtu garbled",
+        "cut",
+        "cut short",
+        "few registers",
+        "other unit",
+        "other function",
+    ],
 )
 def test_faults_are_typed_and_the_next_reading_is_good(over_rtu: bool, spoil: Any, error: Any) -> None:
     with behind_proxy(over_rtu) as (cell, proxy):
@@ -331,7 +343,7 @@ def test_faults_are_typed_and_the_next_reading_is_good(over_rtu: bool, spoil: An
 @pytest.mark.parametrize("over_rtu", [False, True])
 @pytest.mark.parametrize("spoil", [dribble, double])
 def test_slow_and_doubled_answers_are_read_right(over_rtu: bool, spoil: Any) -> None:
-    with behind_proxy(over_rtu) as (cell, proxy):
+    with behind_proxy(over_rtu, timeout_s=2.0) as (cell, proxy):
         proxy.spoil = spoil
         assert [cell.read_force() for _ in range(5)] == [42.0] * 5
 
@@ -341,19 +353,19 @@ def test_a_late_answer_is_never_taken_for_another_ones(over_rtu: bool) -> None:
     forces = iter([0.0, 1.0, 2.0, 3.0])
 
     def slow_once(chunk: bytes) -> bytes:
-        time.sleep(0.25 if proxy.spoil is slow_once else 0)
+        time.sleep(0.6 if proxy.spoil is slow_once else 0)
         proxy.spoil = None
         return chunk
 
     with VirtualModbusLoadCell(lambda: next(forces), LoadCellMap(dtype="float32"), rtu=over_rtu) as virtual:
         proxy = FaultProxy(virtual.port)
-        with ModbusLoadCell(
-            proxy.address(virtual.resource), register=7, dtype="float32", capacity_N=100, timeout_s=0.15
-        ) as cell:
+        with ModbusLoadCell(proxy.address(virtual.resource), register=7, dtype="float32", capacity_N=100) as cell:
+            cell._line.timeout_s = 0.15
             proxy.spoil = slow_once
             with pytest.raises(InstrumentTimeout):
                 cell.read_force()
-            time.sleep(0.2)
+            time.sleep(0.6)
+            cell._line.timeout_s = 1.0
             assert cell.read_force() == 2.0
         proxy.close()
 
@@ -361,7 +373,7 @@ def test_a_late_answer_is_never_taken_for_another_ones(over_rtu: bool) -> None:
 def test_two_units_share_one_line() -> None:
     with VirtualModbusLoadCell(lambda: 42.0, LoadCellMap(dtype="float32"), rtu=True) as virtual:
         proxy = FaultProxy(virtual.port)
-        settings: dict[str, Any] = {"register": 7, "dtype": "float32", "capacity_N": 100, "timeout_s": 0.15}
+        settings: dict[str, Any] = {"register": 7, "dtype": "float32", "capacity_N": 100}
         first = ModbusLoadCell(proxy.address(virtual.resource), **settings)
         second = ModbusLoadCell(proxy.address(virtual.resource), **settings)
         assert first._line._wire is second._line._wire

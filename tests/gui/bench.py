@@ -102,7 +102,7 @@ class Run:
             since, until = self.edges[4 * (cycle - 1)], self.edges[4 * cycle]
         until = min(until, now_s)
         since = min(max(0.0, since), until)
-        count = max(1, min(12 * rows, int((until - since) / RECORD_EVERY_S) + 1))
+        count = max(1, min(max(rows, 24_000), int((until - since) / RECORD_EVERY_S) + 1))
         full = self.at(np.linspace(since, until, count))
         wanted = ["test_time_s", *(name for name in columns if name != "test_time_s")]
         values = dict(zip(wanted, thin(*(full[name] for name in wanted), limit=rows), strict=True))
@@ -213,6 +213,7 @@ class Bench:
             for i, name in enumerate(self.names)
             if self.states[name] is not S.IDLE
         }
+        self.first_states, self.first_runs = dict(self.states), dict(self.runs)
         self._say("started: Li | µm-Si half-cell, long-term cycling with pressure on cell Si-011", "A1", who="m.kato")
         self._say("spectrum 49 measured, 71 points", "A1")
         self._say("pressure sensor MFSR-03 drifts by 3.1 kPa/h at rest", "A2", Level.WARNING)

@@ -37,7 +37,7 @@ class Refusal(Exception):
 class FakeService:
     """`commands` are the (verb, channel, body) received; `refuse[verb]` makes one fail with these words."""
 
-    def __init__(self, bench: Bench | None = None, port: int = 0, token: str = "secret", period_s: float = 0.1) -> None:
+    def __init__(self, bench: Bench | None = None, port: int = 0, token: str = "secret", period_s: float = 0.2) -> None:
         self.bench = bench or Bench()
         self.token = token
         self.period_s = period_s

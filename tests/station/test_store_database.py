@@ -39,6 +39,12 @@ def test_the_migrations_make_the_tables_that_the_code_knows(database_url: str) -
     assert check(database_url) == []
 
 
+def test_the_tables_have_a_column_for_each_field() -> None:
+    """A field that is added to `Reading` or `StepSummary` needs a column and a migration."""
+    assert tuple(schema.readings.columns.keys()) == ("run_id", *schema.READING_FIELDS)
+    assert tuple(schema.steps.columns.keys()) == ("run_id", *schema.STEP_FIELDS)
+
+
 def test_check_names_gaps_and_runs_without_an_end(database_url: str, tmp_path: Path) -> None:
     record(database_url, tmp_path / "spool")
     writer = Writer(database_url, tmp_path / "spool")

@@ -30,6 +30,7 @@ from station.store.courier import Courier
 from station.store.spool import Spool
 from station.store.target import Target
 from tests.station import synthetic
+from tests.station.conftest import start
 
 ROOT = Path(__file__).parents[2]
 
@@ -147,8 +148,8 @@ def test_a_postgresql_server_that_stops_and_starts(
         assert writer.backlog == 8
         writer.submit(numbered(10))
     finally:
-        postgres_server.ensure_postgres_running()
-    assert writer.flush(15)
+        start(postgres_server)
+    assert writer.flush(30)
     writer.close()
     assert stored(postgres_url) == 10
     assert not (spool / "spool.jsonl").exists()
@@ -188,6 +189,7 @@ import json, sys
 from pathlib import Path
 from station.store import Writer
 from tests.station import synthetic
+from tests.station.conftest import start
 from tests.station.test_store_outage import numbered
 
 writer = Writer(sys.argv[1], Path(sys.argv[2]), commit_every_s=0.01)
@@ -215,14 +217,14 @@ def kill_while_writing(url: str, spool: Path, batches: int) -> int:
 
 
 def test_kill_while_writing_to_the_database(database_url: str, spool: Path) -> None:
-    safe = kill_while_writing(database_url, spool, 60)
+    safe = kill_while_writing(database_url, spool, 30)
     Writer(database_url, spool).close()
     assert stored(database_url) >= safe
 
 
 def test_kill_while_writing_to_the_spool(sqlite_url: str, spool: Path, tmp_path: Path) -> None:
     (tmp_path / "station.db").mkdir()
-    safe = kill_while_writing(sqlite_url, spool, 60)
+    safe = kill_while_writing(sqlite_url, spool, 30)
     (tmp_path / "station.db").rmdir()
     Writer(sqlite_url, spool).close()
     assert stored(sqlite_url) >= safe
@@ -328,6 +330,21 @@ def test_a_batch_that_no_database_would_take_is_set_aside_alone(database_url: st
     writer.close()
     with pytest.raises(StoreError, match="closed"):
         writer.submit(numbered(9))
+
+
+def test_an_error_that_nobody_foresaw_loses_nothing(
+    writer: Writer, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(self: Target, items: Any) -> None:
+        raise RuntimeError("out of cheese")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Target, "write", broken)
+        writer.submit(numbered(1))
+        wait_until(lambda: "out of cheese" in (writer.trouble or "") and writer.in_memory == 0)
+    assert "refused" not in (writer.trouble or "")
+    assert writer.flush(10)
+    assert stored(sqlite_url) == 1
 
 
 # --- any order of faults
