@@ -194,6 +194,8 @@ def pause(program: Program, state: State, time: float) -> Outcome:
 
 def resume(program: Program, state: State, time: float) -> Outcome:
     """Go on after a pause, in the same step; the step's clock stood meanwhile."""
+    if state.phase is Phase.FINISHED:  # all that is left is to say so
+        return Outcome(state, (OpenCircuit(), Finish()))
     if state.phase is not Phase.PAUSED or state.paused_at is None:
         return Outcome(state)
     moved = state.step_start_time + (time - state.paused_at)
@@ -225,19 +227,40 @@ def restore(program: Program, state: State, sample: Sample, output_is_on: bool) 
     flowed all the while, and the integral bridges the gap. Where it was found off, no charge is counted for
     the gap and the step's clock stood.
     """
-    if state.phase is Phase.PAUSED:
-        return Outcome(state, (OpenCircuit(),))
+    if state.phase is Phase.FINISHED:
+        return Outcome(state, (OpenCircuit(), Finish()))
     if state.phase is not Phase.RUNNING:
-        return Outcome(state)
-    if output_is_on and state.previous is not None:
-        if _carried_out(drive(current_step(program, state), state), sample):
-            return _bridged(program, state, sample)
-        left = _leave(program, state, state.previous.time, "ended unseen")
-        if left.state.phase is Phase.RUNNING and _carried_out(left.commands[0], sample):
-            began = Sample(left.state.step_start_time, sample.voltage_V, sample.current_A)
-            gone_on = _bridged(program, replace(left.state, previous=began), sample)
-            return replace(gone_on, readings=left.readings + gone_on.readings, steps=left.steps + gone_on.steps)
+        return Outcome(state, (OpenCircuit(),))
+    if not output_is_on:
+        return _unbridged(program, state, sample)
+    if _carried_out(drive(current_step(program, state), state), sample):
+        return _bridged(program, state, sample)
+    if state.previous is None:
+        return _not_begun(program, state, sample)
+    left = _leave(program, state, state.previous.time, "ended unseen")
+    if left.state.phase is Phase.RUNNING and _carried_out(left.commands[0], sample):
+        gone_on = _bridged(program, left.state, sample)
+        return replace(gone_on, readings=left.readings + gone_on.readings, steps=left.steps + gone_on.steps)
     return _unbridged(program, state, sample)
+
+
+def before_gap_A(program: Program, state: State, sample: Sample) -> float:
+    """The current at the beginning of a gap, as far as it is known: the last one seen, or what the step begins with."""
+    if state.previous is not None:
+        return state.previous.current_A
+    command = drive(current_step(program, state), state)
+    return command.current_A if isinstance(command, HoldCurrent) else sample.current_A
+
+
+def mean_over_gap_A(before_A: float, now_A: float) -> float:
+    """Of a current that was constant, or decayed exponentially as in a hold.
+
+    Where nothing is left of it, or it has turned round, the source was changed just after `before_A` was seen.
+    """
+    if before_A * now_A <= 0 or abs(now_A) < 1e-3 * abs(before_A):
+        return now_A
+    ratio = now_A / before_A
+    return before_A if abs(ratio - 1) < 1e-6 else (now_A - before_A) / math.log(ratio)
 
 
 def _carried_out(command: Command, sample: Sample) -> bool:
@@ -255,10 +278,29 @@ def _carried_out(command: Command, sample: Sample) -> bool:
 
 
 def _bridged(program: Program, state: State, sample: Sample) -> Outcome:
-    outcome = advance(program, state, sample)
+    """The source did the step's will all the while; where no sample of the step was kept, since it began."""
+    began = replace(sample, time=state.step_start_time, current_A=before_gap_A(program, state, sample))
+    outcome = advance(program, _over_gap(state, state.previous or began, sample), sample)
     if outcome.commands:
         return outcome
     return replace(outcome, commands=(drive(current_step(program, outcome.state), outcome.state),))
+
+
+def _not_begun(program: Program, state: State, sample: Sample) -> Outcome:
+    """The source was not told of this step yet: the step before went on, and only the sum counts its charge."""
+    began = replace(sample, time=state.step_start_time)
+    gone_on = _over_gap(state, began, sample)
+    state = replace(state, net_capacity_Ah=gone_on.net_capacity_Ah, step_start_time=max(began.time, sample.time))
+    return Outcome(state, (drive(current_step(program, state), state),))
+
+
+def _over_gap(state: State, before: Sample, now: Sample) -> State:
+    """The integral over a gap in which the source drove the cell and nobody watched."""
+    if now.time <= before.time:
+        return replace(state, previous=now)
+    current_A = mean_over_gap_A(before.current_A, now.current_A)
+    power_W = 0.5 * (before.voltage_V + now.voltage_V) * current_A
+    return _counted(state, now, now.time - before.time, current_A, power_W)
 
 
 def _unbridged(program: Program, state: State, sample: Sample) -> Outcome:
@@ -323,14 +365,19 @@ def _integrated(state: State, sample: Sample) -> State:
     previous = state.previous
     if previous is None or sample.time <= previous.time:
         return replace(state, previous=sample)
-    hours = (sample.time - previous.time) / 3600.0
-    charge_Ah = 0.5 * (previous.current_A + sample.current_A) * hours
+    current_A = 0.5 * (previous.current_A + sample.current_A)
     power_W = 0.5 * (previous.current_A * previous.voltage_V + sample.current_A * sample.voltage_V)
+    return _counted(state, sample, sample.time - previous.time, current_A, power_W)
+
+
+def _counted(state: State, sample: Sample, seconds: float, current_A: float, power_W: float) -> State:
+    """These flowed in the mean for so long, until `sample`."""
+    charge_Ah = current_A * seconds / 3600.0
     return replace(
         state,
         previous=sample,
         step_capacity_Ah=state.step_capacity_Ah + charge_Ah,
-        step_energy_Wh=state.step_energy_Wh + power_W * hours,
+        step_energy_Wh=state.step_energy_Wh + power_W * seconds / 3600.0,
         net_capacity_Ah=state.net_capacity_Ah + charge_Ah,
     )
 

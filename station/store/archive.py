@@ -69,7 +69,7 @@ class Archive:
         unended = (
             sa.select(_runs, checkpoint)
             .join_from(_runs, schema.checkpoints, isouter=True)
-            .where(_runs.c.state.in_([RunState.RUNNING.value, RunState.PAUSED.value]))
+            .where(_runs.c.ended.is_(None))  # running, paused, or tripped and not cleared yet
             .order_by(_runs.c.started)
         )
         with self._connection() as connection:
