@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pydantic import TypeAdapter
 
 from drivers.interface import CyclerRecord
-from protocols.program import Kind, Program, Step
+from protocols.program import DIRECTIONS, Kind, Program, Step
 from station.readings import Reading, StepSummary
 
 
@@ -118,7 +118,7 @@ def _is_new_step(state: FollowState, record: CyclerRecord) -> bool:
 
 
 def _enter(state: FollowState, step: Step) -> FollowState:
-    direction = {Kind.CHARGE: 1, Kind.DISCHARGE: -1}.get(step.kind, 0)
+    direction = DIRECTIONS.get(step.kind, 0)
     first = state.first_direction or direction
     again = direction != 0 and direction == first and state.direction == -first
     return replace(
