@@ -14,6 +14,9 @@ from drivers.interface import CyclerRecord
 from protocols.program import DIRECTIONS, Program, Step
 from station.readings import Reading, StepSummary
 
+STEP_CHANGE_S = 1e-3
+"""A step's first record is made at its time 0, the instant of the last step's end: so test time rises strictly."""
+
 
 @dataclass(frozen=True, slots=True)
 class FollowState:
@@ -134,7 +137,7 @@ def _enter(state: FollowState, step: Step) -> FollowState:
         last_capacity_Ah=0.0,
         last_energy_Wh=0.0,
         net_before_step_Ah=state.last.net_capacity_Ah if state.last else 0.0,
-        time_before_step_s=state.last.test_time_s if state.last else 0.0,
+        time_before_step_s=state.last.test_time_s + STEP_CHANGE_S if state.last else 0.0,
     )
 
 

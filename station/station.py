@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import difflib
 import importlib.metadata
@@ -25,7 +26,7 @@ from station.config import ChannelSection, InstrumentSection, StationConfig
 from station.cycler_channel import CyclerChannel, CyclerFeed, feed_period_s
 from station.host_channel import HostChannel
 from station.journal import Journal
-from station.readings import CellView, ChannelView, Level, ProtocolView, RunState, RunView, StationView
+from station.readings import CellView, ChannelState, ChannelView, Level, ProtocolView, RunState, RunView, StationView
 from station.run import Request, Run, prepare, revive, snapshot
 from station.safety import LimitsInForce
 from station.sensors import Sensor, scan
@@ -34,6 +35,7 @@ from station.workers import Worker
 
 log = logging.getLogger(__name__)
 VERSION = importlib.metadata.version("cellstation")
+MOST_IN_MEMORY = 20_000  # batches that wait because neither database nor spool can be written
 I = TypeVar("I", bound=Instrument)  # noqa: E741
 
 
@@ -61,11 +63,22 @@ class Station:
         )
         self.channels = {name: self._channel(name, channel) for name, channel in config.channels.items()}
         self._tasks: list[asyncio.Task[None]] = []
+        self._ready = False
 
     # --- life
 
     async def open(self) -> None:
-        """Take up the runs that were on, and start sampling."""
+        """Start sampling, as soon as the runs that were on are taken up."""
+        self._keep_going(self._begin(), "begin")
+
+    async def _begin(self) -> None:
+        """Wait for the database: it knows what was running, and a run that begins must be written down."""
+        said = False
+        while self.writer.trouble is not None or self.writer.backlog:
+            if not said:
+                log.error("waiting for the database before anything is touched: %s", self.writer.trouble or "writing")
+            said = True
+            await asyncio.sleep(0.5)
         await asyncio.to_thread(self._take_up)
         for meter in {sensor.meter for sensor in self._sensors}:
             sensors = [sensor for sensor in self._sensors if sensor.meter == meter]
@@ -76,7 +89,9 @@ class Station:
             self._keep_going(feed.loop(feed_period_s(vendor_s, self.clock.speed)), f"feed {name}")
         for channel in self.channels.values():
             self._keep_going(channel.loop(), f"channel {channel.name}")
+        self._keep_going(self._watch_store(), "watch over the store")
         self.journal.say(Level.INFO, f"station '{self.config.station.name}' is up, version {VERSION}")
+        self._ready = True
 
     async def close(self) -> None:
         """An orderly end: sources are opened and confirmed, runs stay to be taken up."""
@@ -89,8 +104,18 @@ class Station:
         await asyncio.to_thread(self.writer.flush, 5.0)
         await asyncio.to_thread(self.writer.close)
 
+    async def _watch_store(self) -> None:
+        """Where data can be kept nowhere but in memory for long, nothing more is measured that could be lost."""
+        while True:
+            await asyncio.sleep(1.0)
+            if self.writer.in_memory < MOST_IN_MEMORY:
+                continue
+            for channel in self.channels.values():
+                if channel.state is ChannelState.RUNNING:
+                    with contextlib.suppress(ChannelError):  # a cycler that runs alone keeps its own data
+                        await channel.pause("the station: its data cannot be stored")
+
     def _take_up(self) -> None:
-        self.writer.flush(10.0)  # what was spooled before a crash comes first
         for stored, checkpoint in self.archive.open_runs():
             channel = self.channels.get(stored.channel)
             if channel is None:
@@ -128,6 +153,10 @@ class Station:
     async def start(self, channel_name: str, request: Request, who: str) -> RunView:
         """Check everything, write the snapshot, then begin; raises before anything is touched."""
         channel = self.channel(channel_name)
+        if not self._ready:
+            raise ChannelError(
+                f"the station is starting and waits for its database: {self.writer.trouble or 'writing'}"
+            )
         now = self.clock.now()
         run_id = f"{datetime.datetime.fromtimestamp(now, datetime.UTC):%Y%m%dT%H%M%S}-{channel_name}"
         run = await asyncio.to_thread(prepare, run_id, channel_name, request, now)

@@ -523,6 +523,7 @@ def test_a_whole_test_runs_by_itself(bench: Bench) -> None:
     assert (status[OTHER].state, status[OTHER].test_id) == (CyclerState.STOPPED, None)
     bench.driver.close()  # nobody watches
     bench.clock.sleep(3600)
+    bench.driver = bench.open()
     assert bench.state() is CyclerState.FINISHED
     records = bench.all_records(test_id)
     by_step = [(step, list(rows)) for step, rows in itertools.groupby(records, lambda record: record.step)]
