@@ -62,6 +62,7 @@ class Controls(QFrame):
         self._view: ChannelView | None = None
         self._connected = False
         self._value_size = 20
+        self._dressed: tuple[str, ChannelState] | None = None
         self._doing: dict[str, Action] = {}
         self._name = QLabel("–")
         self._name.setProperty("role", "title")
@@ -137,14 +138,21 @@ class Controls(QFrame):
             colour = colours.get(name, self._theme.text)
             value.setStyleSheet(f"color: {colour}; font-size: {self._value_size}px;")
 
+    def _dress_state(self, state: ChannelState) -> None:
+        """Only as it changes: Qt keeps something of every style sheet that it reads."""
+        look = (self._theme.name, state)
+        if look != self._dressed:
+            self._dressed = look
+            colour = self._theme.state(state)
+            self._mark.setPixmap(icons.pixmap(icons.STATES[state], colour, 20))
+            self._state.setStyleSheet(f"color: {colour}; font-weight: 700; font-size: 14px;")
+
     def show_channel(self, view: ChannelView) -> None:
         self._view = view
-        colour = self._theme.state(view.state)
         self._name.setText(view.name)
-        self._mark.setPixmap(icons.pixmap(icons.STATES[view.state], colour, 20))
+        self._dress_state(view.state)
         word = view.state.value.upper()
         self._state.setText(word if self._connected else f"{word} when last heard of")
-        self._state.setStyleSheet(f"color: {colour}; font-weight: 700; font-size: 14px;")
         place = (view.cell and f"cell {view.cell}", view.protocol, view.step_name and f"step {view.step_name}")
         cycle = quantities.cycle(view.cycle, view.cycles_planned) if view.cycle is not None else ""
         self._about.setText(" · ".join(part for part in (*place, cycle) if part) or "no run")

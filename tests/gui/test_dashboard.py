@@ -216,6 +216,17 @@ def test_sixty_four_channels_fit_the_grid_and_scroll(open_window: Open) -> None:
         assert window.controls.reason.endswith(TRIP)
 
 
+def test_a_view_without_news_reads_no_style_sheet(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Qt keeps some kilobytes of each that it reads: gigabytes a day at five views a second."""
+    view = window.channel("A1")
+    assert view is not None
+    window.controls.show_channel(view)
+    read: list[str] = []
+    monkeypatch.setattr(QLabel, "setStyleSheet", lambda _, sheet: read.append(sheet))
+    window.controls.show_channel(view)
+    assert read == []
+
+
 def test_both_themes_paint(qtbot: QtBot, window: MainWindow) -> None:
     drawn(qtbot, window)
     window.set_look(LIGHT)
