@@ -23,6 +23,7 @@ from protocols.program import DIRECTIONS, Condition, Kind, Program, Quantity, Re
 from station.readings import Reading, Spectrum, StepSummary
 
 CHARGE_TOLERANCE = 2e-4
+MOST_STEPS_UNSEEN = 3  # that may end within the time of a commit
 HELD_WITHIN_V = 5e-3
 NO_CURRENT_A = 1e-7
 
@@ -225,7 +226,7 @@ def restore(program: Program, state: State, sample: Sample, output_is_on: bool) 
     """Go on after the station died and came back; `sample` was taken before anything was changed.
 
     The state may be older than what the source was last told, by less than a commit takes: a current that is
-    not the step's but the next one's says that the step had ended. Where the source stayed on, its current
+    not the step's but a later one's says that the step had ended. Where the source stayed on, its current
     flowed all the while, and the integral bridges the gap. Where it was found off, no charge is counted for
     the gap and the step's clock stood.
     """
@@ -239,11 +240,22 @@ def restore(program: Program, state: State, sample: Sample, output_is_on: bool) 
         return _bridged(program, state, sample)
     if state.previous is None:
         return _not_begun(program, state, sample)
-    left = _leave(program, state, state.step_start_time + state.previous_step_time_s, "ended unseen")
-    if left.state.phase is Phase.RUNNING and _carried_out(left.commands[0], sample):
-        gone_on = _bridged(program, left.state, sample)
-        return replace(gone_on, readings=left.readings + gone_on.readings, steps=left.steps + gone_on.steps)
-    return _unbridged(program, state, sample)
+    return _further_on(program, state, sample) or _unbridged(program, state, sample)
+
+
+def _further_on(program: Program, state: State, sample: Sample) -> Outcome | None:
+    """In one of the next steps, where the source does what that one wants; a sweep is never passed over."""
+    ended = state.step_start_time + state.previous_step_time_s
+    gone = Outcome(state)
+    for _ in range(MOST_STEPS_UNSEEN):
+        left = _leave(program, gone.state, ended, "ended unseen")
+        gone = replace(left, readings=gone.readings + left.readings, steps=gone.steps + left.steps)
+        if gone.state.phase is not Phase.RUNNING or isinstance(gone.commands[0], MeasureImpedance):
+            return None
+        if _carried_out(gone.commands[0], sample):
+            after = _bridged(program, gone.state, sample)
+            return replace(after, readings=gone.readings + after.readings, steps=gone.steps + after.steps)
+    return None
 
 
 def before_gap_A(program: Program, state: State, sample: Sample) -> float:
