@@ -145,7 +145,7 @@ class EventLog(QFrame):
         table.verticalHeader().setDefaultSectionSize(28)
         header = table.horizontalHeader()
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        for column, width in enumerate((84, 30, 62, 300, 70)):
+        for column, width in enumerate((98, 30, 62, 300, 70)):
             header.resizeSection(column, width)
         header.setSectionResizeMode(3, QHeaderView.ResizeMode.Stretch)
 

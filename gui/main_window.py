@@ -244,14 +244,11 @@ class MainWindow(QMainWindow):
 
         def go() -> None:
             now = self.channel(asked_of.name)
-            if (
-                now is None
-                or (now.run_id, now.reason) != (asked_of.run_id, asked_of.reason)
-                or action not in allowed(now)
-            ):
-                self.notices.add(f"{asked_of.name}: the channel has changed since the question; nothing was sent")
-            else:
+            same = now is not None and (now.run_id, now.reason) == (asked_of.run_id, asked_of.reason)
+            if now is not None and same and action in allowed(now):
                 self._command(asked_of.name, action)
+            else:
+                self.notices.add(f"{asked_of.name}: the channel has changed since the question; nothing was sent")
 
         self.dialog = question
         question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

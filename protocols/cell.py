@@ -18,7 +18,7 @@ class Cell(Model):
     The capacity that 1C refers to is `nominal_capacity`, or `specific_capacity` x `active_mass`.
     """
 
-    cell: str = Field(description="name of this cell, unique in the laboratory")
+    cell: str = Field(min_length=1, description="name of this cell, unique in the laboratory")
     chemistry: str = Field("", description="such as 'Si | Li' or 'Si | LFP'")
     format: str = Field("", description="coin, pouch, ...")
     description: str = ""

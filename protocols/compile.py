@@ -10,7 +10,7 @@ from typing import Any
 
 from protocols.cell import Cell
 from protocols.document import Document, DocumentError, Place, Problem
-from protocols.language import Drive, Hold, Impedance, ProtocolFile, Rest, Until
+from protocols.language import Drive, Hold, Impedance, PressureEnd, ProtocolFile, Rest, Until
 from protocols.language import Step as WrittenStep
 from protocols.limits import Limits
 from protocols.program import Condition, Kind, Operation, Program, Quantity, RecordRule, Repeat, Step, SweepPlan
@@ -67,21 +67,28 @@ def _protocol(document: Document, given: dict[str, Any]) -> Protocol:
             [document.problem(("parameters",), f"no parameter '{unknown[0]}' here; there are: {known}")]
         )
     problems: list[Problem] = []
-    filled = _fill(data, {**declared, **given}, (), document, problems)
+    used: set[str] = set()
+    filled = _fill(data, {**declared, **given}, (), document, problems, used)
     if problems:
         raise DocumentError(problems)
-    return Protocol(document, document.as_model(ProtocolFile, filled))
+    content = document.as_model(ProtocolFile, filled)
+    if unused := [name for name in declared if name not in used]:
+        raise DocumentError([document.problem(("parameters", n), f"parameter '{n}' is used nowhere") for n in unused])
+    return Protocol(document, content)
 
 
-def _fill(node: Any, values: dict[str, Any], place: Place, document: Document, problems: list[Problem]) -> Any:
+def _fill(
+    node: Any, values: dict[str, Any], place: Place, document: Document, problems: list[Problem], used: set[str]
+) -> Any:
     """`node` with each ${name} replaced; a text that is nothing but one keeps the value's type."""
     if isinstance(node, dict):
-        return {key: _fill(value, values, (*place, key), document, problems) for key, value in node.items()}
+        return {key: _fill(value, values, (*place, key), document, problems, used) for key, value in node.items()}
     if isinstance(node, list):
-        return [_fill(value, values, (*place, i), document, problems) for i, value in enumerate(node)]
+        return [_fill(value, values, (*place, i), document, problems, used) for i, value in enumerate(node)]
     if not isinstance(node, str):
         return node
     for name in _PARAMETER.findall(node):
+        used.add(name)
         if name not in values:
             problems.append(document.problem(place, f"'${{{name}}}' is not among the parameters"))
             return node
@@ -105,6 +112,8 @@ class _Compiler:
             if step.repeat is not None and step.steps is not None:
                 start = len(self.operations)
                 self.add(step.steps, (*here, "steps"), f"{own}.")
+                if all(isinstance(one, Repeat) or one.every > 1 for one in self.operations[start:]):
+                    self._say((*here, "steps"), "nothing in this loop is done each time; 'every' counts cycles")
                 self.operations.append(Repeat(start, step.repeat))
             else:
                 self.operations.append(self._step(step, (*here, step.technique), own))
@@ -128,9 +137,7 @@ class _Compiler:
         current = self._current(drive.at, (*place, "at"))
         if current == 0:
             self._say((*place, "at"), "a current of zero drives nothing; use 'rest'")
-        if current is not None and current > self.limits.current_max_A:
-            largest = f"{self.limits.current_max_A * 1e3:.4g} mA"
-            self._say((*place, "at"), f"{drive.at.text} is {current * 1e3:.4g} mA and above the limit of {largest}")
+        self._below_limit(current, drive.at, (*place, "at"))
         if drive.hold is not None:
             self._inside((*place, "hold"), drive.hold)
         ends = self._ends(drive, kind, place)
@@ -141,7 +148,12 @@ class _Compiler:
 
     def _hold(self, hold: Hold, kind: Kind, label: str, line: int, place: Place) -> Step:
         self._inside((*place, "at"), hold.at)
-        limit = self._current(hold.limit, (*place, "limit")) if hold.limit else None
+        limit = None
+        if hold.limit is not None:
+            limit = self._current(hold.limit, (*place, "limit"))
+            if limit == 0:
+                self._say((*place, "limit"), "a current limit of zero lets nothing flow; use 'rest'")
+            self._below_limit(limit, hold.limit, (*place, "limit"))
         return Step(kind, f"{label} {hold.at:g} V", line, limit, hold.at, ends=self._ends(hold, kind, place))
 
     def _ends(self, step: Rest | Drive | Hold, kind: Kind, place: Place) -> tuple[Condition, ...]:
@@ -154,13 +166,10 @@ class _Compiler:
             ends.append(self._voltage_end(until, kind, (*at, "voltage")))
         if until.current is not None:
             ends += self._current_end(until.current, step, (*at, "current"))
-        if until.capacity is not None and (amount := self._amount(until.capacity, (*at, "capacity"))) is not None:
-            ends.append(Condition(Quantity.CAPACITY, True, amount))
+        if until.capacity is not None:
+            ends += self._capacity_end(until.capacity, kind, (*at, "capacity"))
         if until.pressure is not None:
-            if until.pressure.above is not None:
-                ends.append(Condition(Quantity.PRESSURE, True, until.pressure.above))
-            if until.pressure.below is not None:
-                ends.append(Condition(Quantity.PRESSURE, False, until.pressure.below))
+            ends += self._pressure_ends(until.pressure, (*at, "pressure"))
         if not ends:
             self._say(place, "this step has no end; give 'for: 1 h' or 'until: {voltage: …}'")
         return tuple(ends)
@@ -186,15 +195,44 @@ class _Compiler:
             self._say(place, "the current that ends a hold is a magnitude above zero")
         return [] if current is None else [Condition(Quantity.CURRENT, False, current)]
 
+    def _capacity_end(self, charge: Charge, kind: Kind, place: Place) -> list[Condition]:
+        if kind is Kind.REST:
+            self._say(place, "a rest passes no charge; give it a time")
+        amount = self._amount(charge, place)
+        return [] if amount is None else [Condition(Quantity.CAPACITY, True, amount)]
+
+    def _pressure_ends(self, end: PressureEnd, place: Place) -> list[Condition]:
+        ends: list[Condition] = []
+        for key, value in (("above", end.above), ("below", end.below)):
+            if value is None:
+                continue
+            if not self.limits.pressure_min_Pa < value < self.limits.pressure_max_Pa:
+                self._say(
+                    (*place, key),
+                    f"{value / 1e3:g} kPa is not inside the limits of {self.limits.pressure_min_Pa / 1e3:g} kPa to "
+                    f"{self.limits.pressure_max_Pa / 1e3:g} kPa of the protocol and the cell",
+                )
+            ends.append(Condition(Quantity.PRESSURE, key == "above", value))
+        return ends
+
     def _sweep(self, written: Impedance, place: Place) -> SweepPlan:
+        """From the first to the last frequency, both included, in equal steps of the logarithm."""
         high, low = max(written.start, written.to), min(written.start, written.to)
         if written.at is not None:
-            self._inside((*place, "at"), written.at)
-        count = max(2, round(math.log10(high / low) * written.points_per_decade) + 1) if high > low else 1
-        step = math.log10(low / high) / (count - 1) if count > 1 else 0.0
-        falling = (*(high * 10 ** (step * i) for i in range(count - 1)), low)
+            peak = math.sqrt(2.0) * written.amplitude
+            for swing in (-peak, peak):
+                self._inside((*place, "at"), written.at + swing)
+        decades = math.log10(high) - math.log10(low)
+        count = max(2, round(decades * written.points_per_decade) + 1) if high > low else 1
+        falling = (*(high * 10 ** (-decades * i / (count - 1)) for i in range(count - 1)), low)
         frequencies = falling if written.start >= written.to else falling[::-1]
         return SweepPlan(frequencies, written.amplitude, written.at)
+
+    def _below_limit(self, current_A: float | None, rate: Rate, place: Place) -> None:
+        """A current at the limit would trip with the first sample."""
+        if current_A is not None and not current_A < self.limits.current_max_A:
+            largest = f"{self.limits.current_max_A * 1e3:.4g} mA"
+            self._say(place, f"{rate.text} is {current_A * 1e3:.4g} mA and not below the limit of {largest}")
 
     def _inside(self, place: Place, voltage_V: float) -> None:
         if not self.limits.voltage_min_V < voltage_V < self.limits.voltage_max_V:
@@ -226,6 +264,9 @@ class _Compiler:
                 factor, missing = self.cell.active_mass, "active_mass"
             case Basis.CAPACITY:
                 factor, missing = self.cell.capacity_Ah, "nominal_capacity (or specific_capacity and active_mass)"
+        if factor is not None and not math.isfinite(value * factor):
+            self._say(place, f"'{text}' is too large")
+            return None
         if factor is None:
             self._say(place, f"'{text}' needs the cell's {missing}, and cell '{self.cell.cell}' does not give it")
             return None

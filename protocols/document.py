@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import io
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+import reprlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,9 +17,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.reader import ReaderError
 
 M = TypeVar("M", bound=BaseModel)
+_NOT_YAML = (YAMLError, ValueError, TypeError, AttributeError, LookupError, NotImplementedError, AssertionError)
+"""What ruamel.yaml raises on odd texts, not all of it on purpose."""
 Place = tuple[str | int, ...]
+MOST_PARTS = 100_000  # in one file, aliases written out
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +55,27 @@ class Document:
         self.text = text
         try:
             self._tree = YAML(typ="rt").load(io.StringIO(text))
+            self.data = _plain(self._tree, itertools.count(1))
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             said = " ".join(str(error.problem or error.context or "this is not YAML").split())
             raise DocumentError([Problem(file, line, column, said)]) from None
-        except (YAMLError, ValueError) as error:
-            raise DocumentError([Problem(file, 1, 1, str(error).splitlines()[0])]) from None
-        self.data = _plain(self._tree)
+        except ReaderError as error:
+            before = text[: error.position].split("\n")
+            said = f"a character that YAML does not allow, U+{error.character:04X}"
+            raise DocumentError([Problem(file, len(before), len(before[-1]) + 1, said)]) from None
+        except RecursionError:
+            raise DocumentError([Problem(file, 1, 1, "is nested too deeply")]) from None
+        except _NOT_YAML as error:
+            raise DocumentError(
+                [Problem(file, 1, 1, f"is not YAML: {str(error).strip() or type(error).__name__}")]
+            ) from None
 
     @classmethod
     def read(cls, path: Path) -> Document:
         try:
-            return cls(path.read_text(encoding="utf-8"), str(path))
+            return cls(path.read_text(encoding="utf-8-sig"), str(path))
         except OSError as error:
             raise DocumentError([Problem(str(path), 1, 1, f"cannot be read: {error.strerror}")]) from None
         except UnicodeDecodeError as error:
@@ -79,27 +94,33 @@ class Document:
         try:
             return model.model_validate(content)
         except ValidationError as error:
-            problems = [self.problem(_place(e), _words(e, model)) for e in error.errors(include_url=False)]
-            raise DocumentError(sorted(set(problems), key=lambda p: (p.line, p.column))) from None
+            errors = error.errors(include_url=False)
+            problems = [self.problem(e["loc"], _words(e, model)) for e in errors if not _follows_from(e, errors)]
+            raise DocumentError(sorted(dict.fromkeys(problems), key=lambda p: (p.line, p.column))) from None
 
     def _position(self, place: Place) -> tuple[int, int]:
         node: Any = self._tree
-        position = (0, 0)
+        line, column = 0, 0
         for key in place:
             try:
                 marks: Any = node
-                position = marks.lc.key(key) if isinstance(node, Mapping) else marks.lc.item(key)
+                line, column = marks.lc.key(key) if isinstance(node, Mapping) else marks.lc.item(key)
                 node = node[key]
             except (AttributeError, KeyError, IndexError, TypeError):
                 break
-        return position[0] + 1, position[1] + 1
+        return line + 1, column + 1
 
 
-def _plain(node: Any) -> Any:
+def _plain(node: Any, parts: Iterator[int]) -> Any:
+    if next(parts) > MOST_PARTS:
+        raise ValueError("too many parts")
     if isinstance(node, Mapping):
-        return {str(key): _plain(value) for key, value in node.items()}
+        plain = {str(key): _plain(value, parts) for key, value in node.items()}
+        if len(plain) < len(node):
+            raise ValueError(f"a key stands twice, as a number and as a text, among {', '.join(plain)}")
+        return plain
     if isinstance(node, list):
-        return [_plain(value) for value in node]
+        return [_plain(value, parts) for value in node]
     if isinstance(node, bool) or node is None:
         return node
     for kind in (int, float, str):
@@ -108,8 +129,14 @@ def _plain(node: Any) -> Any:
     return str(node)
 
 
-def _place(error: ErrorDetails) -> Place:
-    return tuple(error["loc"])
+def _follows_from(error: ErrorDetails, others: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is only too short because its items are wrong, which is said of each already."""
+    place = error["loc"]
+    return error["type"] == "too_short" and any(len(e["loc"]) > len(place) == _shared(e["loc"], place) for e in others)
+
+
+def _shared(one: Place, other: Place) -> int:
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
 def _words(error: ErrorDetails, model: type[BaseModel]) -> str:
@@ -124,13 +151,17 @@ def _words(error: ErrorDetails, model: type[BaseModel]) -> str:
             return f"'{key}' is missing"
         case "value_error":
             return error["msg"].removeprefix("Value error, ")
+        case "model_type" | "dict_type":
+            return f"'{key}' is a mapping of keys to values, not {reprlib.repr(error['input'])}"
+        case "tuple_type" | "list_type":
+            return f"'{key}' is a list, not {reprlib.repr(error['input'])}"
         case _:
-            return f"'{key}': {error['msg'][:1].lower()}{error['msg'][1:]}, not {error['input']!r}"
+            return f"'{key}': {error['msg'][:1].lower()}{error['msg'][1:]}, not {reprlib.repr(error['input'])}"
 
 
 def _keys_beside(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     """The keys that `model` knows where the unknown one stands, in the order in which they are declared."""
-    schema = model.model_json_schema(by_alias=True)
+    schema = _schema(model)
     node: Any = schema
     for key in loc[:-1]:
         node = _descend(schema, node, key)
@@ -139,12 +170,17 @@ def _keys_beside(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:
     return list(_resolve(schema, node).get("properties", {}))
 
 
+@functools.cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema(by_alias=True)
+
+
 def _descend(schema: Any, node: Any, key: str | int) -> Any:
     resolved = _resolve(schema, node)
     if isinstance(key, int):
         return resolved.get("items")
-    found = resolved.get("properties", {}).get(key)
-    return found if found is not None else resolved.get("additionalProperties")
+    found = resolved.get("properties", {}).get(key) or resolved.get("additionalProperties")
+    return found if isinstance(found, dict) else None
 
 
 def _resolve(schema: Any, node: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from protocols.limits import LimitsModel, Model
 from protocols.quantities import ChargeField, Hertz, Pascals, QuantityError, RateField, Seconds, Volts, number
@@ -54,6 +54,8 @@ class PressureEnd(Model):
     def _any(self) -> Self:
         if self.above is None and self.below is None:
             raise ValueError("give {above: 600 kPa}, {below: 500 kPa} or both")
+        if self.above is not None and self.below is not None and self.above <= self.below:
+            raise ValueError("'above' is not above 'below': every pressure ends this step")
         return self
 
 
@@ -173,3 +175,11 @@ class ProtocolFile(Model):
     record: Record = Record()
     limits: LimitsModel = LimitsModel()
     steps: tuple[Step, ...] = Field(min_length=1)
+
+    @field_validator("parameters", mode="before")
+    @classmethod
+    def _plain(cls, parameters: Any) -> Any:
+        for name, value in parameters.items() if isinstance(parameters, dict) else ():
+            if isinstance(value, bool) or not isinstance(value, int | float | str):
+                raise ValueError(f"parameter '{name}' is {value!r}; it should be a number or a text")
+        return parameters

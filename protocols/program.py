@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -124,15 +125,46 @@ class Program:
 
     @property
     def cycles_planned(self) -> int:
-        """How many pairs of charge and discharge the program holds, loops counted in full."""
-        half_cycles = 0
+        """How many cycles the whole program counts: a cycle begins where the first direction comes again."""
+        parts: list[tuple[int, _Course]] = []  # with the operation that each begins at
         for index, operation in enumerate(self.operations):
-            if isinstance(operation, Step) and operation.kind in (Kind.CHARGE, Kind.DISCHARGE):
-                loops_around = (repeat for i in self.loops if (repeat := self._repeat(i)).start <= index < i)
-                half_cycles += math.prod(repeat.count for repeat in loops_around)
-        return (half_cycles + 1) // 2
+            if isinstance(operation, Step):
+                direction = DIRECTIONS.get(operation.kind, 0)
+                parts.append((index, _Course(direction, direction)))
+                continue
+            body = _Course()
+            while parts and parts[-1][0] >= operation.start:
+                body = parts.pop()[1].then(body)
+            parts.append((operation.start, body.times(operation.count)))
+        whole = functools.reduce(_Course.then, (course for _, course in parts), _Course())
+        return 0 if whole.first == 0 else 1 + (whole.rises if whole.first > 0 else whole.falls)
 
-    def _repeat(self, index: int) -> Repeat:
-        repeat = self.operations[index]
-        assert isinstance(repeat, Repeat)
-        return repeat
+
+DIRECTIONS: Mapping[Kind, int] = {Kind.CHARGE: 1, Kind.DISCHARGE: -1}
+"""Of the current; other kinds have none of their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """How the direction goes in a part of a program; 0 where nothing drives the cell."""
+
+    first: int = 0
+    last: int = 0
+    rises: int = 0  # from discharge to charge
+    falls: int = 0
+
+    def then(self, other: _Course) -> _Course:
+        return self._joined(other, 1, 1)
+
+    def times(self, count: int) -> _Course:
+        return self._joined(self, count - 1, count - 1)
+
+    def _joined(self, other: _Course, others: int, joints: int) -> _Course:
+        rises = joints if (self.last, other.first) == (-1, 1) else 0
+        falls = joints if (self.last, other.first) == (1, -1) else 0
+        return _Course(
+            first=self.first or other.first,
+            last=other.last or self.last,
+            rises=self.rises + others * other.rises + rises,
+            falls=self.falls + others * other.falls + falls,
+        )

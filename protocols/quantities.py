@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import math
 import re
+import tokenize
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
@@ -11,12 +14,30 @@ from typing import Annotated, Any
 import pint
 from pydantic import BeforeValidator, InstanceOf, WithJsonSchema
 
-_NUMBER_AND_UNIT = re.compile(r"^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(.*?)\s*$")
-_C_RATE = re.compile(r"^\s*(\d+\.?\d*|\.\d+)?\s*C\s*(?:/\s*(\d+\.?\d*))?\s*$")
+_NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_NUMBER_AND_UNIT = re.compile(rf"\s*([-+]?{_NUMBER})\s*(.*?)\s*", re.DOTALL)
+_C_RATE = re.compile(rf"\s*({_NUMBER})?\s*C\s*(?:/\s*({_NUMBER}))?\s*")
+_POWER = r"(?:(?:\^|\*\*)-?\d|⁻[¹²³])?"
+_NAME = rf"(?:°?[^\W\d_]+(?:_[^\W\d_]+)*|%){_POWER}"
+# Units and their powers, and nothing else that pint's parser would evaluate.
+_UNIT = re.compile(rf"{_NAME}(?:\s*[*/·⋅\s]\s*{_NAME})*")
 
 
 class QuantityError(ValueError):
     """A text that is no quantity of the wanted kind; says what would be."""
+
+
+# What pint raises on words that are no units, some of them by way of Python's own tokenizer.
+_NO_UNIT: tuple[type[Exception], ...] = (
+    pint.errors.PintError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    SyntaxError,
+    AssertionError,
+    tokenize.TokenError,
+)
 
 
 @functools.cache
@@ -30,20 +51,22 @@ def number(text: object, unit: str, kind: str) -> float:
         raise QuantityError(f"{text!r} is not {kind}; write it like '1 {unit}'")
     if isinstance(text, int | float):
         raise QuantityError(f"{text} has no unit; write it like '{text} {unit}'")
-    match = _NUMBER_AND_UNIT.match(text)
+    match = _NUMBER_AND_UNIT.fullmatch(text)
     if match is None:
         raise QuantityError(f"'{text}' is not {kind}; write it like '1 {unit}'")
     if not match[2]:
         raise QuantityError(f"'{text}' has no unit; write it like '{text} {unit}'")
-    units = _units()
+    if not _UNIT.fullmatch(match[2]):
+        raise QuantityError(f"'{match[2]}' in '{text}' is not a unit; one like {unit} is wanted")
     try:
-        return float(units.Quantity(float(match[1]), match[2]).to(unit).magnitude)
+        value = float(_units().Quantity(float(match[1]), match[2]).to(unit).magnitude)
     except pint.DimensionalityError:
         raise QuantityError(f"'{text}' is not {kind}; a unit like {unit} is wanted") from None
-    except (pint.UndefinedUnitError, pint.errors.DefinitionSyntaxError, pint.OffsetUnitCalculusError):
+    except _NO_UNIT:
         raise QuantityError(f"'{match[2]}' in '{text}' is not a unit; one like {unit} is wanted") from None
-    except (ValueError, TypeError, AttributeError, AssertionError, SyntaxError):  # pint's parser on odd text
-        raise QuantityError(f"'{text}' cannot be read; write it like '1 {unit}'") from None
+    if not math.isfinite(value):
+        raise QuantityError(f"'{text}' is too large for {kind}")
+    return value
 
 
 def _quantity(unit: str, kind: str) -> Any:
@@ -99,18 +122,27 @@ def rate(value: object) -> Rate:
     if isinstance(value, Rate):
         return value
     text = value if isinstance(value, str) else str(value)
-    if (match := _C_RATE.match(text)) and (match[1] or match[2]):
-        return Rate(float(match[1] or 1) / float(match[2] or 1), Basis.CAPACITY, text.strip())
-    if text.strip() == "C":
-        return Rate(1.0, Basis.CAPACITY, "1 C")
+    if match := _C_RATE.fullmatch(text):
+        return Rate(_multiple(match, text), Basis.CAPACITY, text.strip())
     wanted = "a current, such as '1 mA', '0.5 mA/cm^2', '175 mA/g' or '0.2 C'"
     return Rate(*_by_basis(value, text, (("A", Basis.ABSOLUTE), ("A/cm^2", Basis.AREA), ("A/g", Basis.MASS)), wanted))
+
+
+def _multiple(match: re.Match[str], text: str) -> float:
+    """Of 1C."""
+    hours = float(match[2] or 1)
+    value = float(match[1] or 1) / hours if hours > 0 else math.inf
+    if not math.isfinite(value):
+        raise QuantityError(f"'{text.strip()}' is not a rate; write it like 'C/5' or '0.2 C'")
+    return value
 
 
 def charge(value: object) -> Charge:
     """Read '3 mAh', '2 mAh/cm^2' or '1000 mAh/g'."""
     if isinstance(value, Charge):
         return value
+    if isinstance(value, str) and _C_RATE.fullmatch(value):
+        raise QuantityError(f"'{value}' may mean coulombs or a part of the capacity; write it in mAh")
     wanted = "a capacity, such as '3 mAh', '2 mAh/cm^2' or '1000 mAh/g'"
     units = (("Ah", Basis.ABSOLUTE), ("Ah/cm^2", Basis.AREA), ("Ah/g", Basis.MASS))
     return Charge(*_by_basis(value, str(value), units, wanted))
@@ -118,11 +150,8 @@ def charge(value: object) -> Charge:
 
 def _by_basis(value: object, text: str, units: tuple[tuple[str, Basis], ...], wanted: str) -> tuple[float, Basis, str]:
     for unit, basis in units:
-        try:
+        with contextlib.suppress(QuantityError):
             return number(value, unit, wanted), basis, text.strip()
-        except QuantityError as error:
-            if "is not a unit" in str(error) or "no unit" in str(error):
-                raise QuantityError(f"'{text}' is not {wanted}") from None
     raise QuantityError(f"'{text}' is not {wanted}")
 
 

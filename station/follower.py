@@ -5,12 +5,13 @@ The cycler integrates charge itself, within each step; here its steps are strung
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
 from drivers.interface import CyclerRecord
-from protocols.program import Kind, Program, Step
+from protocols.program import DIRECTIONS, Program, Step
 from station.readings import Reading, StepSummary
 
 STEP_CHANGE_S = 1e-3
@@ -32,6 +33,8 @@ class FollowState:
     net_before_step_Ah: float = 0.0
     time_before_step_s: float = 0.0
     last: Reading | None = None
+    last_capacity_Ah: float = 0.0  # as the cycler gave it: magnitudes within the step
+    last_energy_Wh: float = 0.0
     last_key: tuple[int, int] | None = None  # the cycler's step and cycle of the last record
 
 
@@ -58,8 +61,7 @@ def follow(
     if _is_new_step(state, record):
         summary = last_step(program, state, "ended by the cycler") if state.last is not None else None
         state = _enter(state, step)
-    sign = _sign(step, record)
-    capacity_Ah, energy_Wh = sign * record.step_capacity_Ah, sign * record.step_energy_Wh
+    capacity_Ah, energy_Wh = _signed(step, state, record)
     test_time_s = state.time_before_step_s + record.step_time_s
     reading = Reading(
         sequence=state.sequence + 1,
@@ -80,6 +82,8 @@ def follow(
         last_record=record.sequence,
         sequence=reading.sequence,
         last=reading,
+        last_capacity_Ah=record.step_capacity_Ah,
+        last_energy_Wh=record.step_energy_Wh,
         last_key=(record.step, record.cycle),
     )
     return state, reading, summary
@@ -121,7 +125,7 @@ def _is_new_step(state: FollowState, record: CyclerRecord) -> bool:
 
 
 def _enter(state: FollowState, step: Step) -> FollowState:
-    direction = {Kind.CHARGE: 1, Kind.DISCHARGE: -1}.get(step.kind, 0)
+    direction = DIRECTIONS.get(step.kind, 0)
     first = state.first_direction or direction
     again = direction != 0 and direction == first and state.direction == -first
     return replace(
@@ -130,14 +134,21 @@ def _enter(state: FollowState, step: Step) -> FollowState:
         cycle=state.cycle + again,
         first_direction=first,
         direction=direction or state.direction,
+        last_capacity_Ah=0.0,
+        last_energy_Wh=0.0,
         net_before_step_Ah=state.last.net_capacity_Ah if state.last else 0.0,
         time_before_step_s=state.last.test_time_s + STEP_CHANGE_S if state.last else 0.0,
     )
 
 
-def _sign(step: Step, record: CyclerRecord) -> float:
-    if step.kind is Kind.CHARGE:
-        return 1.0
-    if step.kind is Kind.DISCHARGE:
-        return -1.0
-    return 1.0 if record.current_A >= 0 else -1.0
+def _signed(step: Step, state: FollowState, record: CyclerRecord) -> tuple[float, float]:
+    """Capacity and energy since the step began, positive on charge; of a hold by the current's sign as it went on."""
+    if direction := DIRECTIONS.get(step.kind, 0):
+        return direction * record.step_capacity_Ah, direction * record.step_energy_Wh
+    so_far = state.last if state.last is not None and state.last.step == state.step else None
+    capacity_Ah, energy_Wh = (so_far.step_capacity_Ah, so_far.step_energy_Wh) if so_far else (0.0, 0.0)
+    sign = math.copysign(1.0, record.current_A or capacity_Ah)
+    return (
+        capacity_Ah + sign * (record.step_capacity_Ah - state.last_capacity_Ah),
+        energy_Wh + sign * (record.step_energy_Wh - state.last_energy_Wh),
+    )

@@ -148,7 +148,7 @@ class HostChannel(Channel):
     def _halt(self) -> None:
         self._interrupt_sweep()
         if self._program is not None and self._state is not None:
-            self._state = sequencer.pause(self._program, self._state, self.around.clock.now()).state
+            self._keep(self._do(sequencer.pause))
 
     def _restore(self, run: Run, state: str | None) -> None:
         self._program = run.program

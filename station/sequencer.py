@@ -4,9 +4,10 @@ Given the program, the state, and something that happened (a sample, a finished 
 each function returns an `Outcome`: the new state, the commands to carry out, and what to store. The same
 code runs the bench, a forecast in virtual time, every property test, and the resume after a crash.
 
-Charge is integrated by the trapezoid rule over all samples of a step, from its first sample on. Samples are
-recorded by time and by change of voltage or pressure, and whenever the recorded ones alone would miss more
-than `CHARGE_TOLERANCE` of the step's charge; so a trapezoid over the stored rows gives the stored charge.
+Charge is integrated by the trapezoid rule over all samples of a step, from its first sample on, by the step's
+own clock, which stands in a pause. Samples are recorded by time and by change of voltage or pressure, and
+whenever the recorded ones alone would miss more than `CHARGE_TOLERANCE` of the step's charge; so a trapezoid
+over the stored rows, by `step_time_s`, gives the stored charge.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TypeAlias
 
 from pydantic import TypeAdapter
 
-from protocols.program import Condition, Kind, Program, Quantity, Repeat, Step, SweepPlan
+from protocols.program import DIRECTIONS, Condition, Kind, Program, Quantity, Repeat, Step, SweepPlan
 from station.readings import Reading, Spectrum, StepSummary
 
 CHARGE_TOLERANCE = 2e-4
@@ -94,6 +95,7 @@ class Mark:
     """The last recorded sample, as far as the next decision to record needs it."""
 
     time: float
+    step_time_s: float
     voltage_V: float
     current_A: float
     pressure_Pa: float | None
@@ -117,7 +119,8 @@ class State:
     step_capacity_Ah: float = 0.0
     step_energy_Wh: float = 0.0
     net_capacity_Ah: float = 0.0
-    previous: Sample | None = None  # last sample with which the integral goes on
+    previous: Sample | None = None  # last sample of the step, with which the integral goes on
+    previous_step_time_s: float = 0.0  # when that was, by the step's clock
     recorded: Mark | None = None
     pending: Reading | None = None  # last sample, where it was not recorded
     missed_Ah: float = 0.0  # what a trapezoid over the recorded samples lacks so far
@@ -156,10 +159,8 @@ def begin(program: Program, time: float) -> Outcome:
 
 
 def advance(program: Program, state: State, sample: Sample) -> Outcome:
-    """What follows from one sample."""
-    if state.phase is Phase.PAUSED:
-        return _while_paused(program, state, sample)
-    if state.phase is not Phase.RUNNING:
+    """What follows from one sample; nothing from one that is no number, which is safety's to judge."""
+    if state.phase is not Phase.RUNNING or not _is_number(sample):
         return Outcome(state)
     step = current_step(program, state)
     state = _integrated(state, sample)
@@ -190,7 +191,8 @@ def swept(program: Program, state: State, spectrum: Spectrum, time: float) -> Ou
 def pause(program: Program, state: State, time: float) -> Outcome:
     if state.phase is not Phase.RUNNING:
         return Outcome(state)
-    return Outcome(replace(state, phase=Phase.PAUSED, paused_at=time, previous=None, pending=None), (OpenCircuit(),))
+    state, readings = _flushed(state)
+    return Outcome(replace(state, phase=Phase.PAUSED, paused_at=time), (OpenCircuit(),), readings)
 
 
 def resume(program: Program, state: State, time: float) -> Outcome:
@@ -199,8 +201,8 @@ def resume(program: Program, state: State, time: float) -> Outcome:
         return Outcome(state, (OpenCircuit(), Finish()))
     if state.phase is not Phase.PAUSED or state.paused_at is None:
         return Outcome(state)
-    moved = state.step_start_time + (time - state.paused_at)
-    state = replace(state, phase=Phase.RUNNING, paused_at=None, step_start_time=moved, recorded=None)
+    moved = state.step_start_time + max(0.0, time - state.paused_at)
+    state = replace(_overdue(program, state), phase=Phase.RUNNING, paused_at=None, step_start_time=moved)
     return Outcome(state, (drive(current_step(program, state), state),))
 
 
@@ -228,7 +230,7 @@ def restore(program: Program, state: State, sample: Sample, output_is_on: bool) 
     flowed all the while, and the integral bridges the gap. Where it was found off, no charge is counted for
     the gap and the step's clock stood.
     """
-    if state.phase is Phase.FINISHED:
+    if state.phase is Phase.FINISHED:  # it died before anyone was told
         return Outcome(state, (OpenCircuit(), Finish()))
     if state.phase is not Phase.RUNNING:
         return Outcome(state, (OpenCircuit(),))
@@ -243,10 +245,10 @@ def restore(program: Program, state: State, sample: Sample, output_is_on: bool) 
 
 def _further_on(program: Program, state: State, sample: Sample) -> Outcome | None:
     """In one of the next steps, where the source does what that one wants; a sweep is never passed over."""
-    assert state.previous is not None
+    ended = state.step_start_time + state.previous_step_time_s
     gone = Outcome(state)
     for _ in range(MOST_STEPS_UNSEEN):
-        left = _leave(program, gone.state, state.previous.time, "ended unseen")
+        left = _leave(program, gone.state, ended, "ended unseen")
         gone = replace(left, readings=gone.readings + left.readings, steps=gone.steps + left.steps)
         if gone.state.phase is not Phase.RUNNING or isinstance(gone.commands[0], MeasureImpedance):
             return None
@@ -308,20 +310,19 @@ def _not_begun(program: Program, state: State, sample: Sample) -> Outcome:
 
 def _over_gap(state: State, before: Sample, now: Sample) -> State:
     """The integral over a gap in which the source drove the cell and nobody watched."""
-    if now.time <= before.time:
-        return replace(state, previous=now)
+    seconds = max(0.0, _since_previous_s(state, now))
     current_A = mean_over_gap_A(before.current_A, now.current_A)
     power_W = 0.5 * (before.voltage_V + now.voltage_V) * current_A
-    return _counted(state, now, now.time - before.time, current_A, power_W)
+    return _counted(state, now, seconds, current_A, power_W)
 
 
 def _unbridged(program: Program, state: State, sample: Sample) -> Outcome:
     step = current_step(program, state)
     if step.kind is not Kind.REST:  # a rest goes on by itself, whoever watches
-        last = state.previous.time if state.previous is not None else state.step_start_time
-        state = replace(state, step_start_time=state.step_start_time + max(0.0, sample.time - last))
-    state, readings = _flushed(replace(state, previous=None))
-    return Outcome(replace(state, recorded=None), (drive(step, state),), readings)
+        stood_since = sample.time - state.previous_step_time_s
+        state = replace(state, step_start_time=max(state.step_start_time, stood_since))
+    state, readings = _flushed(state)
+    return Outcome(_overdue(program, state), (drive(step, state),), readings)
 
 
 # --- what the channel asks
@@ -373,13 +374,23 @@ def _until_V(step: Step) -> float | None:
     return (min(ends) if rising else max(ends)) if ends else None
 
 
+def _is_number(sample: Sample) -> bool:
+    return all(map(math.isfinite, (sample.time, sample.voltage_V, sample.current_A)))
+
+
 def _integrated(state: State, sample: Sample) -> State:
     previous = state.previous
-    if previous is None or sample.time <= previous.time:
-        return replace(state, previous=sample)
+    seconds = _since_previous_s(state, sample)
+    if previous is None or seconds <= 0.0:
+        return _counted(state, sample, 0.0, 0.0, 0.0)
     current_A = 0.5 * (previous.current_A + sample.current_A)
     power_W = 0.5 * (previous.current_A * previous.voltage_V + sample.current_A * sample.voltage_V)
-    return _counted(state, sample, sample.time - previous.time, current_A, power_W)
+    return _counted(state, sample, seconds, current_A, power_W)
+
+
+def _since_previous_s(state: State, sample: Sample) -> float:
+    """By the step's clock, which stands in pauses and while the source is off."""
+    return sample.time - state.step_start_time - state.previous_step_time_s
 
 
 def _counted(state: State, sample: Sample, seconds: float, current_A: float, power_W: float) -> State:
@@ -388,6 +399,7 @@ def _counted(state: State, sample: Sample, seconds: float, current_A: float, pow
     return replace(
         state,
         previous=sample,
+        previous_step_time_s=sample.time - state.step_start_time,
         step_capacity_Ah=state.step_capacity_Ah + charge_Ah,
         step_energy_Wh=state.step_energy_Wh + power_W * seconds / 3600.0,
         net_capacity_Ah=state.net_capacity_Ah + charge_Ah,
@@ -422,10 +434,11 @@ def _recorded(
 ) -> tuple[State, tuple[Reading, ...]]:
     """Record what the rules ask for: the last unrecorded sample, this one, both or none."""
     rows: tuple[Reading, ...] = ()
-    missed = state.missed_Ah + _missed(state.recorded, sample, state.step_capacity_Ah)
-    if state.pending is not None and abs(missed) > CHARGE_TOLERANCE * abs(state.step_capacity_Ah):
-        state, rows = _flushed(state)
     reading = _reading(state, step, sample)
+    missed = state.missed_Ah + _missed(state.recorded, reading)
+    too_much = abs(missed) > CHARGE_TOLERANCE * abs(state.step_capacity_Ah)
+    if too_much and step.kind is not Kind.REST:  # the charge of a rest is noise
+        state, rows = _flushed(state)
     if last or _due(program, state, sample):
         state, more = _put(state, reading)
         return state, rows + more
@@ -443,19 +456,24 @@ def _due(program: Program, state: State, sample: Sample) -> bool:
     return mark.pressure_Pa is None or abs(sample.pressure_Pa - mark.pressure_Pa) >= rule.pressure_Pa
 
 
-def _missed(mark: Mark | None, sample: Sample, step_capacity_Ah: float) -> float:
-    """What a straight line from the last recorded sample to this one lacks of the charge between them."""
+def _overdue(program: Program, state: State) -> State:
+    """The next sample is to be recorded, whatever the rule says."""
+    mark = state.recorded
+    return replace(state, recorded=mark and replace(mark, time=mark.time - program.record.every_s))
+
+
+def _missed(mark: Mark | None, reading: Reading) -> float:
+    """What a straight line from the last recorded sample to this one lacks of the charge between them, in Ah."""
     if mark is None:
         return 0.0
-    line_Ah = 0.5 * (mark.current_A + sample.current_A) * (sample.time - mark.time) / 3600.0
-    return step_capacity_Ah - mark.step_capacity_Ah - line_Ah
+    line_Ah = 0.5 * (mark.current_A + reading.current_A) * (reading.step_time_s - mark.step_time_s) / 3600.0
+    return reading.step_capacity_Ah - mark.step_capacity_Ah - line_Ah
 
 
 def _put(state: State, reading: Reading) -> tuple[State, tuple[Reading, ...]]:
     row = replace(reading, sequence=state.sequence + 1)
-    mark = Mark(row.time, row.voltage_V, row.current_A, row.pressure_Pa, row.step_capacity_Ah)
-    at = Sample(row.time, row.voltage_V, row.current_A)
-    missed = state.missed_Ah + _missed(state.recorded, at, row.step_capacity_Ah)
+    mark = Mark(row.time, row.step_time_s, row.voltage_V, row.current_A, row.pressure_Pa, row.step_capacity_Ah)
+    missed = state.missed_Ah + _missed(state.recorded, row)
     return replace(state, sequence=row.sequence, recorded=mark, pending=None, missed_Ah=missed), (row,)
 
 
@@ -471,7 +489,7 @@ def _reading(state: State, step: Step, sample: Sample) -> Reading:
         step=state.step,
         step_name=step.name,
         cycle=state.cycle,
-        step_time_s=(state.paused_at if state.paused_at is not None else sample.time) - state.step_start_time,
+        step_time_s=sample.time - state.step_start_time,
         voltage_V=sample.voltage_V,
         current_A=sample.current_A,
         step_capacity_Ah=state.step_capacity_Ah,
@@ -483,15 +501,6 @@ def _reading(state: State, step: Step, sample: Sample) -> Reading:
         calibration=sample.calibration,
         temperature_degC=sample.temperature_degC,
     )
-
-
-def _while_paused(program: Program, state: State, sample: Sample) -> Outcome:
-    """Open circuit: recorded, but nothing is integrated and nothing ends."""
-    reading = _reading(state, current_step(program, state), sample)
-    if not _due(program, state, sample):
-        return Outcome(state)
-    state, rows = _put(replace(state, pending=None), reading)
-    return Outcome(state, (), rows)
 
 
 # --- from step to step
@@ -541,7 +550,7 @@ def _jump(program: Program, repeat: Repeat, index: int, passes: list[int]) -> in
 
 
 def _enter(program: Program, state: State, step: Step, time: float) -> Outcome:
-    direction = {Kind.CHARGE: 1, Kind.DISCHARGE: -1}.get(step.kind, 0)
+    direction = DIRECTIONS.get(step.kind, 0)
     cycle, first = state.cycle, state.first_direction or direction
     if direction and direction == first and state.direction == -first:
         cycle += 1
@@ -556,6 +565,7 @@ def _enter(program: Program, state: State, step: Step, time: float) -> Outcome:
         step_capacity_Ah=0.0,
         step_energy_Wh=0.0,
         previous=None,
+        previous_step_time_s=0.0,
         recorded=None,
         pending=None,
         missed_Ah=0.0,

@@ -14,9 +14,8 @@ from rich.console import Console
 
 from station.access import DEFAULT_URL, token
 from station.client import Client
-from station.config import read_config
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
 
 Connect = Annotated[str, typer.Option("--connect", help="URL of the running station", envvar="CELLSTATION_URL")]
@@ -54,4 +53,8 @@ def _plain(content: Any) -> Any:
 
 def database_url(given: str | None) -> str:
     """From the option, or from `station.toml` in this folder."""
-    return given if given is not None else read_config(Path("station.toml")).station.database
+    if given is not None:
+        return given
+    from station.config import read_config
+
+    return read_config(Path("station.toml")).station.database
