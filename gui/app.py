@@ -22,8 +22,9 @@ SIGNAL_POLL_MS = 200
 def run(url: str, token: str, *, screenshot: Path | None = None, seconds: float | None = None) -> int:
     """Show the dashboard of the station at `url` until it is closed, or for `seconds`.
 
-    `screenshot` names a PNG file: written when `seconds` are over, or as soon as the curves are drawn where no time is
-    given. Returns 0; 1 where there is no display or the file cannot be written; 2 where `url` is none.
+    `screenshot` names a PNG file, written before the end: when `seconds` are over, or, where no time is given, as
+    soon as the curves are drawn. Returns 0; 1 where there is no display or the file cannot be written; 2 where `url`
+    is none.
     """
     if not _is_address(url):
         return _complain(f"{url!r} is not the address of a station, as http://127.0.0.1:8765 is", 2)
@@ -88,7 +89,7 @@ def _live(application: QApplication, window: MainWindow, screenshot: Path | None
     if seconds is not None:
         QTimer.singleShot(int(seconds * 1000), end)
     elif screenshot is not None:
-        QTimer.singleShot(0, shoot)
+        QTimer.singleShot(0, end)
     with _Interruptible(application):
         application.exec()
     return outcome

@@ -20,10 +20,12 @@ from station.run import Run
 from station.safety import LimitsInForce, Trip
 from station.sensors import Sensor
 from station.sequencer import Sample
-from station.store import Batch, Writer
+from station.store import Batch, RunSnapshot, Writer
 
 MIN_PERIOD_S = 0.01
 """Under a scaled clock no channel is sampled more often than this, on the wall's clock, without need."""
+
+LONGEST_COMMIT_WAIT_S = 0.25
 
 
 class ChannelError(Exception):
@@ -73,11 +75,11 @@ class Channel(abc.ABC):
 
     # --- what people ask
 
-    async def start(self, run: Run, who: str) -> None:
-        """Take up a run that `check` let pass and that the store knows."""
+    async def start(self, run: Run, snapshot: RunSnapshot, who: str) -> None:
+        """Begin a run that `check` let pass; where the channel is not free, nothing is written."""
         async with self._lock:
-            if self.state is not ChannelState.IDLE:
-                raise ChannelError(f"channel {self.name} is {self.state}, not idle")
+            self.require_idle()
+            self.around.writer.begin_run(snapshot)
             self._take(run)
             self.say(Level.INFO, f"started '{run.protocol_name}' on cell {run.cell.cell}", who)
             await self._start(run)
@@ -87,6 +89,7 @@ class Channel(abc.ABC):
         async with self._lock:
             self._require(ChannelState.RUNNING)
             await self._pause()
+            self._require(ChannelState.RUNNING)  # it tripped where the circuit could not be opened
             self._set(ChannelState.PAUSED, RunState.PAUSED, f"paused by {who}")
             self.say(Level.INFO, "paused: the circuit is open", who)
 
@@ -136,6 +139,11 @@ class Channel(abc.ABC):
 
     # --- for the station
 
+    def require_idle(self) -> None:
+        if self.state is not ChannelState.IDLE:
+            why = f" ({self.reason})" if self.reason else ""
+            raise ChannelError(f"channel {self.name} is {self.state}{why}, not idle")
+
     async def rescue(self, reason: str) -> None:
         """The loop died of a mistake of ours: open the circuit until the instrument confirms it."""
         await self._trip(reason)
@@ -164,7 +172,7 @@ class Channel(abc.ABC):
         return ChannelView(
             name=self.name,
             state=self.state,
-            reason=self.reason,
+            reason=self._reason_for_people(),
             cell=run.cell.cell if run else None,
             protocol=run.protocol_name if run else None,
             run_id=run.run_id if run else None,
@@ -247,6 +255,11 @@ class Channel(abc.ABC):
     def _state_json(self) -> str | None:
         """The state to go on from, as JSON."""
 
+    def _reason_for_people(self) -> str:
+        if self.state is ChannelState.TRIPPED and not self._open_circuit_confirmed:
+            return f"{self.reason}; the circuit is NOT confirmed open yet"
+        return self.reason
+
     def _take(self, run: Run) -> None:
         self.run = run
         self.state, self.reason = ChannelState.RUNNING, ""
@@ -282,11 +295,14 @@ class Channel(abc.ABC):
         self.say(Level.ALARM, f"TRIPPED: {reason}")
         if self.run is not None:
             self.store(state=RunState.TRIPPED, reason=reason)
+            await self._committed(LONGEST_COMMIT_WAIT_S)  # so that a crash does not unlatch it
 
     async def _make_safe(self) -> None:
         """Try to open the circuit; the loop tries again until the instrument confirms it."""
         try:
             await self._open_circuit()
+            if self._said_unsafe:
+                self.say(Level.WARNING, "the circuit is open now")
             self._open_circuit_confirmed, self._said_unsafe = True, False
         except InstrumentError as error:
             if not self._said_unsafe:

@@ -26,7 +26,16 @@ from station.workers import Patience, Worker
 
 T = TypeVar("T")
 MIN_PERIOD_S = 0.05
-LONGEST_STOP_S = 30.0
+LONGEST_START_S = 30.0
+"""How long a cycler may take until its status shows a test that it was told to start."""
+
+
+@dataclass(frozen=True)
+class Poll:
+    """What a cycler said of all its channels."""
+
+    asked_at: float = -math.inf  # on the monotonic clock
+    statuses: Mapping[str, CyclerStatus] = field(default_factory=dict)
 
 
 @dataclass
@@ -35,35 +44,34 @@ class CyclerFeed:
 
     worker: Worker[ProgramCycler]
     channels: list[str] = field(default_factory=list)
-    statuses: dict[str, CyclerStatus] = field(default_factory=dict)
-    asked_at: float = -math.inf  # on the monotonic clock, when the last poll was made
-    error: InstrumentError | None = None
+    latest: Poll = field(default_factory=Poll)
+    error: InstrumentError | None = None  # of the last attempt
     _fresh: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def loop(self, period_s: float) -> None:
         while True:
             try:
-                self.asked_at, statuses = await self.worker.call(self._poll)
-                self.statuses, self.error = dict(statuses), None
+                self.latest, self.error = await self.worker.call(self._poll), None
             except InstrumentError as error:
                 self.error = error
             async with self._fresh:
                 self._fresh.notify_all()
             await asyncio.sleep(period_s)
 
-    def _poll(self, cycler: ProgramCycler) -> tuple[float, Mapping[str, CyclerStatus]]:
-        return time.monotonic(), cycler.status(self.channels)
+    def _poll(self, cycler: ProgramCycler) -> Poll:
+        return Poll(time.monotonic(), cycler.status(self.channels))
 
-    async def fresh(self, channel: str) -> CyclerStatus:
-        """The channel's status after the next poll; raises what the poll raised."""
+    async def fresh(self, channel: str) -> tuple[float, CyclerStatus]:
+        """When the next poll was made, and the channel's status in it; raises what the poll raised."""
         async with self._fresh:
             await self._fresh.wait()
         if self.error is not None:
             raise self.error
-        status = self.statuses.get(channel)
+        poll = self.latest
+        status = poll.statuses.get(channel)
         if status is None:
             raise InstrumentError(f"says nothing of channel {channel}", instrument=self.worker.name)
-        return status
+        return poll.asked_at, status
 
 
 class CyclerChannel(Channel):
@@ -77,7 +85,7 @@ class CyclerChannel(Channel):
         self._position = position
         self._state: FollowState | None = None
         self._patience = Patience(max(around.lost_after_s, 30.0))
-        self._commanded_at = -math.inf  # on the monotonic clock
+        self._commanded_at = self._restored_at = -math.inf  # on the monotonic clock
         feed.channels.append(position)
 
     # --- before a run
@@ -114,12 +122,11 @@ class CyclerChannel(Channel):
     async def _start(self, run: Run) -> None:
         program = self._program_for(run)
         try:
-            test_id = await self._call(lambda cycler: cycler.start(self._position, program, run.cell.cell))
+            test_id = await self._command(lambda cycler: cycler.start(self._position, program, run.cell.cell))
         except InstrumentError as error:
             self.say(Level.ALARM, f"the cycler did not start: {error}")
             await self._end(RunState.STOPPED, f"not started: {error}")
             raise ChannelError(f"channel {self.name} did not start: {error}") from error
-        self._commanded_at = time.monotonic()
         self._state = FollowState(test_id=test_id, start_time=self.around.clock.now())
         self.store()
         await self._committed(1.0)
@@ -131,17 +138,16 @@ class CyclerChannel(Channel):
         )
 
     async def _resume(self) -> None:
-        await self._call(lambda cycler: cycler.proceed(self._position))
-        self._commanded_at = time.monotonic()
+        await self._command(lambda cycler: cycler.proceed(self._position))
 
     async def _skip(self, reason: str) -> None:
         assert self.run is not None and self._state is not None
-        status = self._feed.statuses.get(self._position)
+        status = self._feed.latest.statuses.get(self._position)
         present = status.step if status and status.step else (self._state.last_key or (0, 0))[0]
         target = present + 1
         if not 1 <= target <= len(self.run.program.operations):
             raise ChannelError(f"channel {self.name} is in the last step; stop it instead")
-        await self._call(lambda cycler: cycler.go_to_step(self._position, target))
+        await self._command(lambda cycler: cycler.go_to_step(self._position, target))
 
     async def _stop(self, reason: str) -> None:
         await self._open_circuit()
@@ -150,7 +156,7 @@ class CyclerChannel(Channel):
         self._store_last_step(reason)
 
     async def _open_circuit(self) -> None:
-        await self._call(lambda cycler: cycler.stop(self._position))
+        await self._command(lambda cycler: cycler.stop(self._position))
 
     def _halt(self) -> None:
         """The cycler's test is stopped and cannot be taken up again; its records are all here."""
@@ -161,6 +167,7 @@ class CyclerChannel(Channel):
 
     def _restore(self, run: Run, state: str | None) -> None:
         self._state = follower.load(state) if state else None
+        self._restored_at = time.monotonic()
 
     def _state_json(self) -> str | None:
         return follower.dump(self._state) if self._state is not None else None
@@ -173,14 +180,21 @@ class CyclerChannel(Channel):
     async def _call(self, use: Callable[[ProgramCycler], T]) -> T:
         return await self._feed.worker.call(use)
 
+    async def _command(self, use: Callable[[ProgramCycler], T]) -> T:
+        """As `_call`, for what changes the cycler: what it said of itself before is not true any more."""
+        try:
+            return await self._call(use)
+        finally:
+            self._commanded_at = time.monotonic()
+
     # --- the loop
 
     async def loop(self) -> None:
         while True:
             try:
-                status = await self._feed.fresh(self._position)
+                asked_at, status = await self._feed.fresh(self._position)
                 async with self._lock:
-                    if self._feed.asked_at > self._commanded_at:  # not what was true before a command
+                    if asked_at > self._commanded_at:  # not what was true before a command
                         await self._tick(status)
             except InstrumentError as error:
                 await self._in_trouble(error)
@@ -190,6 +204,8 @@ class CyclerChannel(Channel):
         if self.state is ChannelState.TRIPPED:
             if not self._open_circuit_confirmed:
                 await self._make_safe()
+            if self.run is not None and self._state is not None:
+                await self._take_up_records()  # up to the very last one before the stop
             return
         if self.run is None:
             return
@@ -206,6 +222,8 @@ class CyclerChannel(Channel):
     def _heard(self, status: CyclerStatus) -> None:
         if self._patience.failing:
             self.say(Level.INFO, "the cycler answers again")
+            if self.state is ChannelState.RUNNING:
+                self.reason = ""
         self._patience.good()
         if self.state is ChannelState.OFFLINE:
             self.state, self.reason = ChannelState.IDLE, ""
@@ -232,6 +250,8 @@ class CyclerChannel(Channel):
             )
             self.store()
             return
+        if time.monotonic() - self._restored_at < LONGEST_START_S:
+            return  # it may have been told, and not show it yet
         self.say(Level.ALARM, "the station died before the cycler had started; start the run again")
         await self._end(RunState.STOPPED, "never started by the cycler")
 
@@ -318,7 +338,7 @@ class CyclerChannel(Channel):
             self.say(Level.WARNING, f"{error}; a running test goes on alone")
         if self.run is None and self._patience.lost and self.state is ChannelState.IDLE:
             self.state, self.reason = ChannelState.OFFLINE, str(error)
-        elif self.run is not None and self._patience.lost:
+        elif self.state is ChannelState.RUNNING and self._patience.lost:
             self.reason = f"no word from the cycler for {self._patience.since_s:.0f} s; the test goes on alone"
 
     def _progress(self) -> Progress | None:

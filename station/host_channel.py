@@ -61,6 +61,7 @@ class HostChannel(Channel):
         self._on_by_hand = False
         self._connected = False  # the source is on, and measures the cell
         self._measuring = False  # this very channel has the impedance instrument and measures
+        self._maybe_polarised = False  # by the impedance instrument
         self._must_restore = False
         self._at_once = False
 
@@ -136,8 +137,13 @@ class HostChannel(Channel):
         self._keep(outcome)
 
     async def _open_circuit(self) -> None:
+        """Of the source first; where a sweep is on, of the impedance instrument too."""
         self._connected = False
         await self._source.call(lambda source: source.off())
+        await self._cancel_sweep()
+        if self._maybe_polarised and self._impedance is not None and not self._impedance.lent.locked():
+            await self._impedance.call(lambda instrument: instrument.make_safe())
+        self._maybe_polarised = False
 
     def _halt(self) -> None:
         self._interrupt_sweep()
@@ -149,7 +155,8 @@ class HostChannel(Channel):
         self._state = sequencer.load(state) if state else sequencer.begin(run.program, run.started).state
         if self.state is not ChannelState.TRIPPED:
             self.state = ChannelState.PAUSED if self._state.phase is Phase.PAUSED else ChannelState.RUNNING
-        self._must_restore = True
+        self._must_restore = self.state is ChannelState.RUNNING
+        self._maybe_polarised = sequencer.current_step(run.program, self._state).kind is Kind.IMPEDANCE
 
     def _state_json(self) -> str | None:
         return sequencer.dump(self._state) if self._state is not None else None
@@ -190,7 +197,9 @@ class HostChannel(Channel):
     async def _tick(self) -> None:
         if self.state is ChannelState.TRIPPED and not self._open_circuit_confirmed:
             await self._make_safe()
-        if self._must_restore and self.state is ChannelState.RUNNING:
+        if self._sweeping is not None and self._sweeping.done() and not self._sweeping.cancelled():
+            self._sweeping.result()  # raises what nobody foresaw
+        if self._must_restore:
             await self._go_on()
         elif self._connected:
             await self._look()
@@ -223,18 +232,24 @@ class HostChannel(Channel):
     async def _go_on(self) -> None:
         """The first look after a restart: before anything is changed."""
         assert self._program is not None and self._state is not None
+        if self._state.phase is Phase.STOPPED:  # it died while it was being stopped
+            await self._open_circuit()
+            self._must_restore = False
+            await self._end(RunState.STOPPED, "stopped")
+            return
         if self._impedance is not None:  # it may have been left polarised in the middle of a sweep
             async with self._impedance.lent:
                 await self._impedance.call(lambda instrument: instrument.make_safe())
         is_on = await self._source.call(lambda source: source.output_is_on())
         sample = await self._sampled()
+        self._must_restore = False
         if trip := self._check(sample):
             await self._trip(trip.reason)
             return
         last = self._state.previous.time if self._state.previous else self._state.step_start_time
-        how = "the source had stayed on" if is_on else "the source was off"
+        before_A = sequencer.before_gap_A(self._program, self._state, sample)
+        how = _bridge_in_words(before_A, sample.current_A) if is_on else "the source was off"
         self.say(Level.WARNING, f"taken up after a gap of {sample.time - last:.1f} s; {how}")
-        self._must_restore = False
         await self._follow(sequencer.restore(self._program, self._state, sample, is_on))
 
     async def _sampled(self) -> Sample:
@@ -358,14 +373,20 @@ class HostChannel(Channel):
             try:
                 spectrum = await self._measured(plan)
             except InstrumentError as error:
-                async with self._lock:
-                    await self._trip(f"impedance sweep failed: {error}")
+                await self._sweep_failed(error)
                 return
         async with self._lock:
             self._sweeping = None
             if self.state is ChannelState.RUNNING and self._state is not None:
                 await self._follow(sequencer.swept(self._program, self._state, spectrum, self.around.clock.now()))
         self._wake.set()
+
+    async def _sweep_failed(self, error: InstrumentError) -> None:
+        if self._sweeping is not asyncio.current_task():  # it was broken off, and who did that has the lock
+            self.say(Level.WARNING, f"while the sweep was broken off: {error}")
+            return
+        async with self._lock:
+            await self._trip(f"impedance sweep failed: {error}")
 
     async def _measured(self, plan: SweepPlan) -> Spectrum:
         assert self._impedance is not None and self._state is not None
@@ -374,13 +395,14 @@ class HostChannel(Channel):
         sweep = _sweep(plan, _protection(self.limits.limits))
         points = await self._impedance.call(lambda instrument: instrument.sweep(sweep))
         measured: list[interface.ImpedancePoint] = []
-        self._measuring = True
+        self._measuring = self._maybe_polarised = True
         try:
             while (point := await self._impedance.call(lambda _: next(points, None))) is not None:
                 measured.append(point)
         finally:
             self._measuring = False
             await asyncio.shield(self._impedance.call(lambda _: points.close()))
+        self._maybe_polarised = False
         return Spectrum(
             number=0,
             time=began,
@@ -396,6 +418,8 @@ class HostChannel(Channel):
 
     def _interrupt_sweep(self) -> asyncio.Task[None] | None:
         """Break off a running sweep, even in the middle of a point of minutes."""
+        if self._sweeping is asyncio.current_task():
+            return None
         sweeping, self._sweeping = self._sweeping, None
         if sweeping is not None and not sweeping.done():
             sweeping.cancel()
@@ -424,6 +448,13 @@ class HostChannel(Channel):
 
     async def _cleared(self, who: str) -> None:
         self._set(ChannelState.PAUSED, RunState.PAUSED, f"trip cleared by {who}")
+
+
+def _bridge_in_words(before_A: float, now_A: float) -> str:
+    text = "the source had stayed on; the charge of the gap is bridged"
+    if abs(now_A - before_A) <= 0.1 * abs(before_A):
+        return text
+    return f"{text}, as an estimate: its current was {before_A * 1e3:.4g} mA before and is {now_A * 1e3:.4g} mA now"
 
 
 def _protection(limits: Limits) -> Protection:

@@ -196,6 +196,8 @@ def pause(program: Program, state: State, time: float) -> Outcome:
 
 def resume(program: Program, state: State, time: float) -> Outcome:
     """Go on after a pause, in the same step; the step's clock stood meanwhile."""
+    if state.phase is Phase.FINISHED:  # all that is left is to say so
+        return Outcome(state, (OpenCircuit(), Finish()))
     if state.phase is not Phase.PAUSED or state.paused_at is None:
         return Outcome(state)
     moved = state.step_start_time + max(0.0, time - state.paused_at)
@@ -227,19 +229,40 @@ def restore(program: Program, state: State, sample: Sample, output_is_on: bool) 
     flowed all the while, and the integral bridges the gap. Where it was found off, no charge is counted for
     the gap and the step's clock stood.
     """
-    if state.phase is Phase.FINISHED:  # it died before anyone was told
+    if state.phase is Phase.FINISHED:
         return Outcome(state, (OpenCircuit(), Finish()))
     if state.phase is not Phase.RUNNING:
         return Outcome(state, (OpenCircuit(),))
-    if output_is_on and state.previous is not None:
-        if _carried_out(drive(current_step(program, state), state), sample):
-            return _bridged(program, state, sample)
-        left = _leave(program, state, state.step_start_time + state.previous_step_time_s, "ended unseen")
-        if left.state.phase is Phase.RUNNING and _carried_out(left.commands[0], sample):
-            began = Sample(left.state.step_start_time, sample.voltage_V, sample.current_A)
-            gone_on = _bridged(program, replace(left.state, previous=began), sample)
-            return replace(gone_on, readings=left.readings + gone_on.readings, steps=left.steps + gone_on.steps)
+    if not output_is_on:
+        return _unbridged(program, state, sample)
+    if _carried_out(drive(current_step(program, state), state), sample):
+        return _bridged(program, state, sample)
+    if state.previous is None:
+        return _not_begun(program, state, sample)
+    left = _leave(program, state, state.step_start_time + state.previous_step_time_s, "ended unseen")
+    if left.state.phase is Phase.RUNNING and _carried_out(left.commands[0], sample):
+        gone_on = _bridged(program, left.state, sample)
+        return replace(gone_on, readings=left.readings + gone_on.readings, steps=left.steps + gone_on.steps)
     return _unbridged(program, state, sample)
+
+
+def before_gap_A(program: Program, state: State, sample: Sample) -> float:
+    """The current at the beginning of a gap, as far as it is known: the last one seen, or what the step begins with."""
+    if state.previous is not None:
+        return state.previous.current_A
+    command = drive(current_step(program, state), state)
+    return command.current_A if isinstance(command, HoldCurrent) else sample.current_A
+
+
+def mean_over_gap_A(before_A: float, now_A: float) -> float:
+    """Of a current that was constant, or decayed exponentially as in a hold.
+
+    Where nothing is left of it, or it has turned round, the source was changed just after `before_A` was seen.
+    """
+    if before_A * now_A <= 0 or abs(now_A) < 1e-3 * abs(before_A):
+        return now_A
+    ratio = now_A / before_A
+    return before_A if abs(ratio - 1) < 1e-6 else (now_A - before_A) / math.log(ratio)
 
 
 def _carried_out(command: Command, sample: Sample) -> bool:
@@ -257,10 +280,29 @@ def _carried_out(command: Command, sample: Sample) -> bool:
 
 
 def _bridged(program: Program, state: State, sample: Sample) -> Outcome:
-    outcome = advance(program, state, sample)
-    if outcome.commands:
-        return outcome
-    return replace(outcome, commands=(drive(current_step(program, outcome.state), outcome.state),))
+    """The source did the step's will all the while; where no sample of the step was kept, since it began."""
+    began = replace(sample, time=state.step_start_time, current_A=before_gap_A(program, state, sample))
+    counted = _over_gap(_overdue(program, state), state.previous or began, sample)
+    outcome = advance(program, counted, sample)
+    after = outcome.state
+    if after.step == state.step:  # what the rows lack of an estimated charge, no other row would bring
+        after = replace(after, missed_Ah=state.missed_Ah)
+    return replace(outcome, state=after, commands=outcome.commands or (drive(current_step(program, after), after),))
+
+
+def _not_begun(program: Program, state: State, sample: Sample) -> Outcome:
+    """The source was not told of this step yet: the step before went on, and only the sum counts its charge."""
+    began = replace(sample, time=state.step_start_time)
+    gone_on = _over_gap(state, began, sample)
+    state = replace(state, net_capacity_Ah=gone_on.net_capacity_Ah, step_start_time=max(began.time, sample.time))
+    return Outcome(state, (drive(current_step(program, state), state),))
+
+
+def _over_gap(state: State, before: Sample, now: Sample) -> State:
+    """The integral over a gap in which the source drove the cell and nobody watched."""
+    current_A = mean_over_gap_A(before.current_A, now.current_A)
+    power_W = 0.5 * (before.voltage_V + now.voltage_V) * current_A
+    return _counted(state, now, max(0.0, _since_previous_s(state, now)), current_A, power_W)
 
 
 def _unbridged(program: Program, state: State, sample: Sample) -> Outcome:
@@ -326,18 +368,28 @@ def _is_number(sample: Sample) -> bool:
 
 
 def _integrated(state: State, sample: Sample) -> State:
-    previous, now_s = state.previous, sample.time - state.step_start_time
-    hours = (now_s - state.previous_step_time_s) / 3600.0
-    if previous is None or hours <= 0.0:
-        return replace(state, previous=sample, previous_step_time_s=now_s)
-    charge_Ah = 0.5 * (previous.current_A + sample.current_A) * hours
+    previous, seconds = state.previous, _since_previous_s(state, sample)
+    if previous is None or seconds <= 0.0:
+        return replace(state, previous=sample, previous_step_time_s=sample.time - state.step_start_time)
+    current_A = 0.5 * (previous.current_A + sample.current_A)
     power_W = 0.5 * (previous.current_A * previous.voltage_V + sample.current_A * sample.voltage_V)
+    return _counted(state, sample, seconds, current_A, power_W)
+
+
+def _since_previous_s(state: State, sample: Sample) -> float:
+    """By the step's clock; since the step began where it has no sample yet."""
+    return sample.time - state.step_start_time - state.previous_step_time_s
+
+
+def _counted(state: State, sample: Sample, seconds: float, current_A: float, power_W: float) -> State:
+    """These flowed in the mean for so long, until `sample`."""
+    charge_Ah = current_A * seconds / 3600.0
     return replace(
         state,
         previous=sample,
-        previous_step_time_s=now_s,
+        previous_step_time_s=sample.time - state.step_start_time,
         step_capacity_Ah=state.step_capacity_Ah + charge_Ah,
-        step_energy_Wh=state.step_energy_Wh + power_W * hours,
+        step_energy_Wh=state.step_energy_Wh + power_W * seconds / 3600.0,
         net_capacity_Ah=state.net_capacity_Ah + charge_Ah,
     )
 

@@ -7,6 +7,7 @@ import contextlib
 import datetime
 import difflib
 import importlib.metadata
+import itertools
 import logging
 import platform
 from collections.abc import Callable, Coroutine
@@ -35,6 +36,7 @@ from station.workers import Worker
 
 log = logging.getLogger(__name__)
 VERSION = importlib.metadata.version("cellstation")
+LONGEST_SILENT_START_S = 5.0  # then the service answers, and says what it waits for
 MOST_IN_MEMORY = 20_000  # batches that wait because neither database nor spool can be written
 I = TypeVar("I", bound=Instrument)  # noqa: E741
 
@@ -63,13 +65,15 @@ class Station:
         )
         self.channels = {name: self._channel(name, channel) for name, channel in config.channels.items()}
         self._tasks: list[asyncio.Task[None]] = []
+        self._run_ids: set[str] = set()  # given out by this process
         self._ready = False
 
     # --- life
 
     async def open(self) -> None:
-        """Start sampling, as soon as the runs that were on are taken up."""
-        self._keep_going(self._begin(), "begin")
+        """Take up the runs that were on, and start sampling; goes on alone where the database lets it wait."""
+        beginning = self._keep_going(self._begin(), "begin")
+        await asyncio.wait({beginning}, timeout=LONGEST_SILENT_START_S)
 
     async def _begin(self) -> None:
         """Wait for the database: it knows what was running, and a run that begins must be written down."""
@@ -132,10 +136,11 @@ class Station:
                     Level.ALARM, f"run {stored.run_id} cannot be taken up: {error}", channel=stored.channel
                 )
 
-    def _keep_going(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _keep_going(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
         task.add_done_callback(self._ended)
         self._tasks.append(task)
+        return task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A loop never ends by itself: what ended it is a mistake of ours, and the channel says so loudly."""
@@ -157,17 +162,14 @@ class Station:
             raise ChannelError(
                 f"the station is starting and waits for its database: {self.writer.trouble or 'writing'}"
             )
+        channel.require_idle()
         now = self.clock.now()
-        run_id = f"{datetime.datetime.fromtimestamp(now, datetime.UTC):%Y%m%dT%H%M%S}-{channel_name}"
-        run = await asyncio.to_thread(prepare, run_id, channel_name, request, now)
+        run = await asyncio.to_thread(prepare, self._new_run_id(now, channel_name), channel_name, request, now)
         channel.check(run)
         await channel.check_ranges(run)
-        if channel.run is not None:
-            raise ChannelError(f"channel {channel_name} is {channel.state}, not idle")
         for warning in self._warnings(channel):
             channel.say(Level.WARNING, warning)
-        await asyncio.to_thread(self.writer.begin_run, snapshot(run, self.simulated, self._depends_on(channel_name)))
-        await channel.start(run, who)
+        await channel.start(run, snapshot(run, self.simulated, self._depends_on(channel_name)), who)
         return _run_view(run, self.simulated)
 
     def request(
@@ -270,6 +272,13 @@ class Station:
                 f"instrument '{name}': driver '{self.config.instruments[name].driver}' is no {capability.__name__}"
             )
         return self._workers[name]  # type: ignore[return-value]
+
+    def _new_run_id(self, now: float, channel_name: str) -> str:
+        stem = f"{datetime.datetime.fromtimestamp(now, datetime.UTC):%Y%m%dT%H%M%S}-{channel_name}"
+        numbered = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
+        run_id = next(name for name in numbered if name not in self._run_ids)
+        self._run_ids.add(run_id)
+        return run_id
 
     def _protocol_path(self, name: str) -> Path:
         own = self.config.station.protocols / f"{name}.yaml"

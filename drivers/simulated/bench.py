@@ -63,7 +63,7 @@ class VirtualBench:
         }
         press = SimulatedCell(half, clock, seed + 2)
         a1, b1 = self.positions["A1"].cell, self.positions["B1"].cell
-        self._servers: dict[str, VirtualInstrument] = {
+        self.servers: dict[str, VirtualInstrument] = {
             "smu": VirtualKeithley2450(a1, clock=clock),
             "eis": VirtualSolartron(a1, clock),
             "neware": VirtualNeware({self.NEWARE_CHANNEL: b1}, clock),
@@ -78,7 +78,7 @@ class VirtualBench:
 
     def __enter__(self) -> Self:
         self.step_files.mkdir(parents=True, exist_ok=True)
-        for server in self._servers.values():
+        for server in self.servers.values():
             self._stack.enter_context(server)
         return self
 
@@ -89,7 +89,7 @@ class VirtualBench:
 
     def connections(self) -> dict[str, Connection]:
         """How to reach each instrument, once the bench is started."""
-        address = {name: server.address for name, server in self._servers.items()}
+        address = {name: server.address for name, server in self.servers.items()}
         scaled = self.clock.speed != 1.0
         return {
             "smu": Connection("keithley-2450", address["smu"]),

@@ -12,15 +12,7 @@ import sys
 
 import typer
 
-from calibration.record import CalibrationError
-from drivers.interface import InstrumentError
-from drivers.registry import SettingsError
-from protocols.document import DocumentError
-from station.channel import ChannelError
 from station.cli import bench, channels, config, database, protocol, results
-from station.client import ClientError
-from station.config import ConfigError
-from station.store import StoreError
 
 app = typer.Typer(
     name="cellstation",
@@ -36,17 +28,6 @@ results.add_to(app)
 app.add_typer(protocol.app, name="protocol")
 app.add_typer(database.app, name="db")
 
-PLAIN_ERRORS = (
-    CalibrationError,
-    ChannelError,
-    ClientError,
-    ConfigError,
-    DocumentError,
-    InstrumentError,
-    SettingsError,
-    StoreError,
-)
-
 
 def main() -> None:
     """The entry point; what a user can cause ends in one clear line, not in a traceback."""
@@ -54,15 +35,43 @@ def main() -> None:
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         app()
-    except PLAIN_ERRORS as error:
-        print(error, file=sys.stderr)
-        sys.exit(1)
-    except KeyError as error:  # a name that is not there, with those that are
-        print(error.args[0] if error.args else error, file=sys.stderr)
-        sys.exit(1)
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        print(f"{where}{error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if (words := _words(error)) is None:
+            raise
+        print(words, file=sys.stderr)
+        sys.exit(1)
+
+
+def _words(error: Exception) -> str | None:
+    """What the user is told; None where the mistake is ours."""
+    if isinstance(error, KeyError):  # a name that is not there, with those that are
+        return str(error.args[0]) if error.args else None
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror or error}"
+    return str(error) if isinstance(error, _plain_errors()) else None
+
+
+def _plain_errors() -> tuple[type[Exception], ...]:
+    """Those that say themselves what is wrong; imported only once something is."""
+    from calibration.record import CalibrationError
+    from drivers.interface import InstrumentError
+    from drivers.registry import SettingsError
+    from protocols.document import DocumentError
+    from station.channel import ChannelError
+    from station.client import ClientError
+    from station.config import ConfigError
+    from station.store import StoreError
+
+    return (
+        CalibrationError,
+        ChannelError,
+        ClientError,
+        ConfigError,
+        DocumentError,
+        InstrumentError,
+        SettingsError,
+        StoreError,
+    )

@@ -1,4 +1,4 @@
-"""demo, virtual-bench, serve, gui."""
+"""demo, virtual-bench, serve, gui. Each imports its own half of the program: none should wait for the others'."""
 
 from __future__ import annotations
 
@@ -11,17 +11,9 @@ from typing import Annotated
 
 import typer
 
-from drivers.simulated.bench import VirtualBench
-from drivers.simulated.clock import ScaledClock
-from station import demonstration
 from station.access import token
-from station.bench_station import write_station
 from station.cli.common import CONNECT_DEFAULT, Connect, console, say_json
 from station.client import Client, ClientError
-from station.config import ConfigError, read_config
-from station.service import listen
-from station.service import serve as serve_station
-from station.station import Station
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,6 +31,8 @@ def demo(
     output: Annotated[Path, typer.Option(help="folder for database, exports and reports")] = Path("demo-output"),
 ) -> None:
     """Virtual instruments, the station and the dashboard: two simulated cells cycle through library protocols."""
+    from station import demonstration
+
     window = not headless and demonstration.has_display()
     raise typer.Exit(demonstration.run(output, speed, seconds, screenshot, window=window))
 
@@ -52,6 +46,10 @@ def virtual_bench(
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Start the virtual instruments alone and write a station.toml that reaches them. Ctrl-C ends it."""
+    from drivers.simulated.bench import VirtualBench
+    from drivers.simulated.clock import ScaledClock
+    from station.bench_station import write_station
+
     began = epoch if epoch is not None else time.time()
     folder.mkdir(parents=True, exist_ok=True)
     with VirtualBench(ScaledClock(speed, began), folder) as bench:
@@ -73,6 +71,11 @@ def serve(
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Run the station: it owns the instruments and outlives every window. Ctrl-C opens all circuits."""
+    from station.config import ConfigError, read_config
+    from station.service import listen
+    from station.service import serve as serve_station
+    from station.station import Station
+
     settings = read_config(config)
     host, port = settings.station.host, settings.station.port
     try:
@@ -94,6 +97,8 @@ def gui(
     screenshot: Annotated[Path | None, typer.Option(help="write a picture of the window and end")] = None,
 ) -> None:
     """Open the dashboard; starts the station where none runs."""
+    from station import demonstration
+
     try:
         with Client(connect, token()) as station:
             station.status()

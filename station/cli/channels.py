@@ -12,8 +12,8 @@ import typer
 
 from station.cli.common import CONNECT_DEFAULT, AsJson, Connect, client, console, err, say_json, who
 from station.client import Client
-from station.demonstration import channels_table
 from station.readings import ChannelState, RunState, RunView
+from station.tables import channels_table
 
 Name = Annotated[str, typer.Argument(help="channel, as in station.toml")]
 

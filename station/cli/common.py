@@ -14,7 +14,6 @@ from rich.console import Console
 
 from station.access import DEFAULT_URL, token
 from station.client import Client
-from station.config import read_config
 
 console = Console()
 err = Console(stderr=True)
@@ -54,4 +53,8 @@ def _plain(content: Any) -> Any:
 
 def database_url(given: str | None) -> str:
     """From the option, or from `station.toml` in this folder."""
-    return given if given is not None else read_config(Path("station.toml")).station.database
+    if given is not None:
+        return given
+    from station.config import read_config
+
+    return read_config(Path("station.toml")).station.database

@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from drivers.interface import InstrumentError
-from drivers.registry import open_instrument
 from station import examples
 from station.cli.common import AsJson, console, say_json
-from station.config import InstrumentSection, read_config
+
+if TYPE_CHECKING:
+    from station.config import InstrumentSection
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,6 +32,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Read the configuration, reach every instrument, and say what answered. Switches nothing on."""
+    from station.config import read_config
+
     instruments = read_config(config).instruments
     with ThreadPoolExecutor(max_workers=8) as pool:
         answers = list(pool.map(_ask, instruments.values()))
@@ -51,6 +53,9 @@ def check(
 
 def _ask(section: InstrumentSection) -> tuple[bool, str]:
     """What an instrument says it is. A source that is on is left as it is."""
+    from drivers.interface import InstrumentError
+    from drivers.registry import open_instrument
+
     try:
         instrument = open_instrument(section.driver, section.address, section.settings)
     except InstrumentError as error:

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from station import store
 from station.cli.common import Database, console, database_url
 
 app = typer.Typer(help="The station's database.", no_args_is_help=True)
@@ -17,6 +16,8 @@ app = typer.Typer(help="The station's database.", no_args_is_help=True)
 @app.command()
 def upgrade(db: Database = None) -> None:
     """Bring the database to this version's schema; creates it where it is missing."""
+    from station import store
+
     url = database_url(db)
     store.upgrade(url)
     console.print(f"{url}: up to date", markup=False)
@@ -25,6 +26,8 @@ def upgrade(db: Database = None) -> None:
 @app.command()
 def check(db: Database = None) -> None:
     """Look for damage, gaps and runs without an end; exits 1 where something is found."""
+    from station import store
+
     url = database_url(db)
     problems = store.check(url)
     for problem in problems:
@@ -40,6 +43,8 @@ def backup(
     db: Database = None,
 ) -> None:
     """Copy the database while the station runs."""
+    from station import store
+
     url = database_url(db)
     store.backup(url, target)
     console.print(str(target), markup=False)

@@ -1,19 +1,19 @@
-"""runs, export, report."""
+"""runs, export, report. What draws and writes files is imported where it is used: it takes seconds."""
 
 from __future__ import annotations
 
 import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from station.cli.common import AsJson, Database, console, database_url, say_json
-from station.export import export as write_export
-from station.report import write_report
-from station.store import Archive
+
+if TYPE_CHECKING:
+    from station.store import Archive
 
 RunId = Annotated[str, typer.Argument(help="id of a run, as 'cellstation runs' lists it; 'last' is the newest")]
 
@@ -31,6 +31,8 @@ def add_to(app: typer.Typer) -> None:
 
 def runs(db: Database = None, as_json: AsJson = False) -> None:
     """All runs in the database, newest first."""
+    from station.store import Archive
+
     views = Archive(database_url(db)).runs()
     if as_json:
         say_json(views)
@@ -61,6 +63,9 @@ def export(
     db: Database = None,
 ) -> None:
     """Write a run's readings as a Battery Data Format file, with its metadata and spectra beside it."""
+    from station.export import export as write_export
+    from station.store import Archive
+
     archive = Archive(database_url(db))
     write_export(archive, _resolved(archive, run_id), form, output, overwrite=overwrite)
     console.print(str(output), markup=False)
@@ -72,6 +77,9 @@ def report(
     db: Database = None,
 ) -> None:
     """Write a page about one run: the cell, the curves, the cycles, what it depended on."""
+    from station.report import write_report
+    from station.store import Archive
+
     archive = Archive(database_url(db))
     write_report(archive, _resolved(archive, run_id), output)
     console.print(str(output), markup=False)

@@ -7,10 +7,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pandas as pd
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -33,6 +32,9 @@ from station.store.database import StoreError, one_line
 from station.store.recent import RecentColumns
 from station.store.reduce import Floats, extremes
 from station.store.schema import READING_FIELDS, STEP_FIELDS, TEXT_FIELDS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _INTEGERS = frozenset({"sequence", "step", "cycle"})
 _runs, _readings, _steps = schema.runs, schema.readings, schema.steps
@@ -67,7 +69,7 @@ class Archive:
         unended = (
             sa.select(_runs, checkpoint)
             .join_from(_runs, schema.checkpoints, isouter=True)
-            .where(_runs.c.state.in_([RunState.RUNNING.value, RunState.PAUSED.value]))
+            .where(_runs.c.ended.is_(None))  # running, paused, or tripped and not cleared yet
             .order_by(_runs.c.started)
         )
         with self._connection() as connection:
@@ -109,6 +111,8 @@ class Archive:
 
     def frame(self, run_id: str) -> pd.DataFrame:
         """All readings of the run: a column for each field of `Reading`, NaN where a quantity was not measured."""
+        import pandas as pd  # half a second, which only those who want a frame should wait
+
         numbers = [name for name in READING_FIELDS if name not in TEXT_FIELDS]
         with self._connection() as connection:
             self._run(connection, run_id)
