@@ -424,10 +424,11 @@ def _recorded(
     rows: tuple[Reading, ...] = ()
     reading = _reading(state, step, sample)
     missed = state.missed_Ah + _missed(state.recorded, reading)
+    due = last or _due(program, state, sample)
     too_much = abs(missed) > CHARGE_TOLERANCE * abs(state.step_capacity_Ah)
     if too_much and step.kind is not Kind.REST:  # the charge of a rest is noise
         state, rows = _flushed(state)
-    if last or _due(program, state, sample):
+    if due:
         state, more = _put(state, reading)
         return state, rows + more
     return replace(state, pending=reading), rows
