@@ -64,7 +64,7 @@ def grab(window: MainWindow, path: Path) -> None:
         application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 20)
         time.sleep(0.01)
     application.sendPostedEvents(None, QEvent.Type.LayoutRequest)
-    for _ in range(3):  # axes settle their size while they paint
+    for _ in range(2):  # axes settle their size while they paint
         application.processEvents(QEventLoop.ProcessEventsFlag.AllEvents, 50)
         image = window.grab()
     if not image.save(str(path), "PNG"):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from enum import Enum
 
 from PySide6.QtCore import QSize, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtGui import QFontMetrics, QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout
 
 from gui import icons, quantities
 from gui.banners import Banner
-from gui.theme import Theme
+from gui.theme import Theme, font
 from station.readings import ChannelState, ChannelView
 
-VALUE_SIZES = ((860, 20), (770, 15), (0, 13))  # from this width on, this size of type, both in px
+VALUE_SIZES = (20, 17, 15, 13, 11)  # px
+VALUE_GAP = 18
+SIDE = 14
 
 
 class Action(Enum):
@@ -61,7 +63,8 @@ class Controls(QFrame):
         self._theme = theme
         self._view: ChannelView | None = None
         self._connected = False
-        self._value_size = 20
+        self._value_size = VALUE_SIZES[0]
+        self._dressed: tuple[str, ChannelState] | None = None
         self._doing: dict[str, Action] = {}
         self._name = QLabel("–")
         self._name.setProperty("role", "title")
@@ -84,7 +87,7 @@ class Controls(QFrame):
         self._about.setMinimumWidth(1)
         head.addWidget(self._about, 1)
         column = QVBoxLayout(self)
-        column.setContentsMargins(14, 8, 14, 10)
+        column.setContentsMargins(SIDE, 8, SIDE, 10)
         column.setSpacing(8)
         column.addLayout(head)
         column.addWidget(self._reason)
@@ -100,9 +103,9 @@ class Controls(QFrame):
 
     def _build_values(self) -> QGridLayout:
         grid = QGridLayout()
-        grid.setHorizontalSpacing(18)
+        grid.setHorizontalSpacing(VALUE_GAP)
         grid.setVerticalSpacing(0)
-        titles = ("Voltage", "Current", "Capacity in this step", "Pressure ± U (k = 2)", "Temperature", "Test time")
+        titles = ("Voltage", "Current", "Capacity in this step", "Pressure ± U", "Temperature", "Test time")
         for place, title in enumerate(titles):
             caption, value = QLabel(title), QLabel(quantities.NOTHING)
             caption.setProperty("role", "caption")
@@ -126,10 +129,23 @@ class Controls(QFrame):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        size = next(size for width, size in VALUE_SIZES if self.width() >= width)
+        self._fit_values(grow=True)
+
+    def _fit_values(self, *, grow: bool) -> None:
+        """The largest type in which every value stands with its unit."""
+        sizes = VALUE_SIZES if grow else tuple(size for size in VALUE_SIZES if size <= self._value_size)
+        size = next((size for size in sizes if self._values_width(size) <= self.width()), VALUE_SIZES[-1])
         if size != self._value_size:
             self._value_size = size
             self._dress_values()
+
+    def _values_width(self, size: int) -> int:
+        metrics = QFontMetrics(font(size, bold=True))
+        widths = (
+            max(caption.sizeHint().width(), metrics.horizontalAdvance(value.text()))
+            for caption, value in self._values.values()
+        )
+        return sum(width + VALUE_GAP for width in widths) + 2 * SIDE
 
     def _dress_values(self) -> None:
         colours = {"Voltage": self._theme.voltage, "Current": self._theme.current, "Pressure": self._theme.pressure}
@@ -137,14 +153,22 @@ class Controls(QFrame):
             colour = colours.get(name, self._theme.text)
             value.setStyleSheet(f"color: {colour}; font-size: {self._value_size}px;")
 
+    def _dress_state(self, state: ChannelState) -> None:
+        """Only as it changes: Qt keeps something of every style sheet that it reads."""
+        look = (self._theme.name, state)
+        if look != self._dressed:
+            self._dressed = look
+            colour = self._theme.state(state)
+            self._mark.setPixmap(icons.pixmap(icons.STATES[state], colour, 20))
+            self._state.setStyleSheet(f"color: {colour}; font-weight: 700; font-size: 14px;")
+
     def show_channel(self, view: ChannelView) -> None:
+        another = self._view is None or self._view.name != view.name
         self._view = view
-        colour = self._theme.state(view.state)
         self._name.setText(view.name)
-        self._mark.setPixmap(icons.pixmap(icons.STATES[view.state], colour, 20))
+        self._dress_state(view.state)
         word = view.state.value.upper()
         self._state.setText(word if self._connected else f"{word} when last heard of")
-        self._state.setStyleSheet(f"color: {colour}; font-weight: 700; font-size: 14px;")
         place = (view.cell and f"cell {view.cell}", view.protocol, view.step_name and f"step {view.step_name}")
         cycle = quantities.cycle(view.cycle, view.cycles_planned) if view.cycle is not None else ""
         self._about.setText(" · ".join(part for part in (*place, cycle) if part) or "no run")
@@ -162,6 +186,7 @@ class Controls(QFrame):
         self._put("Pressure", pressure)
         self._put("Temperature", quantities.temperature(view.temperature_degC))
         self._put("Test", quantities.duration(view.test_time_s))
+        self._fit_values(grow=another)  # else it would change to and fro, and each style sheet leaves something behind
         self._enable()
 
     def value(self, name: str) -> str:

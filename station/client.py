@@ -198,4 +198,7 @@ def _reason(reply: httpx.Response) -> str:
 
 def _update(line: str) -> StationView | EventView:
     kind, _, body = line.partition(" ")
-    return StationView.model_validate_json(body) if kind == "station" else EventView.model_validate_json(body)
+    try:
+        return StationView.model_validate_json(body) if kind == "station" else EventView.model_validate_json(body)
+    except ValidationError as error:
+        raise ClientError("the live stream has a form that this version does not know") from error

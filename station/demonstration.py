@@ -25,14 +25,14 @@ from station.report import write_report
 from station.store import Archive
 from station.tables import channels_table
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 120)
 RUNS = {
     "A1": ("si-half-cell-long-term", "si-half-cell-1", {"cycles_at_0_2C": 5, "cycles_at_0_4C": 5}),
     "B1": ("si-lfp-full-cell", "si-lfp-coin-1", {"cycles": 30}),
 }
 START_TIMEOUT_S = 60.0
 SECONDS_HEADLESS = 75.0
-SECONDS_FOR_SCREENSHOT = 30.0
+SECONDS_FOR_SCREENSHOT = 20.0
 
 
 @dataclass

@@ -23,6 +23,7 @@ from protocols.program import DIRECTIONS, Condition, Kind, Program, Quantity, Re
 from station.readings import Reading, Spectrum, StepSummary
 
 CHARGE_TOLERANCE = 2e-4
+MOST_STEPS_UNSEEN = 3  # that may end within the time of a commit
 HELD_WITHIN_V = 5e-3
 NO_CURRENT_A = 1e-7
 
@@ -225,11 +226,11 @@ def restore(program: Program, state: State, sample: Sample, output_is_on: bool) 
     """Go on after the station died and came back; `sample` was taken before anything was changed.
 
     The state may be older than what the source was last told, by less than a commit takes: a current that is
-    not the step's but the next one's says that the step had ended. Where the source stayed on, its current
+    not the step's but a later one's says that the step had ended. Where the source stayed on, its current
     flowed all the while, and the integral bridges the gap. Where it was found off, no charge is counted for
     the gap and the step's clock stood.
     """
-    if state.phase is Phase.FINISHED:
+    if state.phase is Phase.FINISHED:  # it died before anyone was told
         return Outcome(state, (OpenCircuit(), Finish()))
     if state.phase is not Phase.RUNNING:
         return Outcome(state, (OpenCircuit(),))
@@ -239,11 +240,22 @@ def restore(program: Program, state: State, sample: Sample, output_is_on: bool) 
         return _bridged(program, state, sample)
     if state.previous is None:
         return _not_begun(program, state, sample)
-    left = _leave(program, state, state.step_start_time + state.previous_step_time_s, "ended unseen")
-    if left.state.phase is Phase.RUNNING and _carried_out(left.commands[0], sample):
-        gone_on = _bridged(program, left.state, sample)
-        return replace(gone_on, readings=left.readings + gone_on.readings, steps=left.steps + gone_on.steps)
-    return _unbridged(program, state, sample)
+    return _further_on(program, state, sample) or _unbridged(program, state, sample)
+
+
+def _further_on(program: Program, state: State, sample: Sample) -> Outcome | None:
+    """In one of the next steps, where the source does what that one wants; a sweep is never passed over."""
+    ended = state.step_start_time + state.previous_step_time_s
+    gone = Outcome(state)
+    for _ in range(MOST_STEPS_UNSEEN):
+        left = _leave(program, gone.state, ended, "ended unseen")
+        gone = replace(left, readings=gone.readings + left.readings, steps=gone.steps + left.steps)
+        if gone.state.phase is not Phase.RUNNING or isinstance(gone.commands[0], MeasureImpedance):
+            return None
+        if _carried_out(gone.commands[0], sample):
+            after = _bridged(program, gone.state, sample)
+            return replace(after, readings=gone.readings + after.readings, steps=gone.steps + after.steps)
+    return None
 
 
 def before_gap_A(program: Program, state: State, sample: Sample) -> float:
@@ -282,8 +294,7 @@ def _carried_out(command: Command, sample: Sample) -> bool:
 def _bridged(program: Program, state: State, sample: Sample) -> Outcome:
     """The source did the step's will all the while; where no sample of the step was kept, since it began."""
     began = replace(sample, time=state.step_start_time, current_A=before_gap_A(program, state, sample))
-    counted = _over_gap(_overdue(program, state), state.previous or began, sample)
-    outcome = advance(program, counted, sample)
+    outcome = advance(program, _over_gap(_overdue(program, state), state.previous or began, sample), sample)
     after = outcome.state
     if after.step == state.step:  # what the rows lack of an estimated charge, no other row would bring
         after = replace(after, missed_Ah=state.missed_Ah)
@@ -300,9 +311,10 @@ def _not_begun(program: Program, state: State, sample: Sample) -> Outcome:
 
 def _over_gap(state: State, before: Sample, now: Sample) -> State:
     """The integral over a gap in which the source drove the cell and nobody watched."""
+    seconds = max(0.0, _since_previous_s(state, now))
     current_A = mean_over_gap_A(before.current_A, now.current_A)
     power_W = 0.5 * (before.voltage_V + now.voltage_V) * current_A
-    return _counted(state, now, max(0.0, _since_previous_s(state, now)), current_A, power_W)
+    return _counted(state, now, seconds, current_A, power_W)
 
 
 def _unbridged(program: Program, state: State, sample: Sample) -> Outcome:
@@ -368,16 +380,17 @@ def _is_number(sample: Sample) -> bool:
 
 
 def _integrated(state: State, sample: Sample) -> State:
-    previous, seconds = state.previous, _since_previous_s(state, sample)
+    previous = state.previous
+    seconds = _since_previous_s(state, sample)
     if previous is None or seconds <= 0.0:
-        return replace(state, previous=sample, previous_step_time_s=sample.time - state.step_start_time)
+        return _counted(state, sample, 0.0, 0.0, 0.0)
     current_A = 0.5 * (previous.current_A + sample.current_A)
     power_W = 0.5 * (previous.current_A * previous.voltage_V + sample.current_A * sample.voltage_V)
     return _counted(state, sample, seconds, current_A, power_W)
 
 
 def _since_previous_s(state: State, sample: Sample) -> float:
-    """By the step's clock; since the step began where it has no sample yet."""
+    """By the step's clock, which stands in pauses and while the source is off."""
     return sample.time - state.step_start_time - state.previous_step_time_s
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from station.access import DEFAULT_URL, token
 from station.client import Client
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
 
 Connect = Annotated[str, typer.Option("--connect", help="URL of the running station", envvar="CELLSTATION_URL")]
