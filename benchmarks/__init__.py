@@ -1,0 +1,1 @@
+"""Measures what the station's promises about speed rest on: `python -m benchmarks`."""

@@ -1,0 +1,28 @@
+"""`python -m benchmarks [NAME …]` runs all, or those named."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import driver_overhead, sequencer, store, trip_latency
+
+ALL = {
+    "driver_overhead": driver_overhead.main,
+    "sequencer": sequencer.main,
+    "store": store.main,
+    "trip_latency": trip_latency.main,
+}
+
+
+def main() -> int:
+    wanted = sys.argv[1:] or list(ALL)
+    if unknown := [name for name in wanted if name not in ALL]:
+        print(f"no benchmark '{unknown[0]}'; there are: {', '.join(ALL)}", file=sys.stderr)
+        return 2
+    for name in wanted:
+        ALL[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""What our drivers cost beside the libraries beneath: the same query through the driver and without it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import struct
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+
+import pyvisa
+from pymodbus.client import ModbusTcpClient
+
+from benchmarks.table import show
+from drivers.keithley2450 import Keithley2450
+from drivers.modbus_load_cell import ModbusLoadCell
+from drivers.simulated.keithley2450 import VirtualKeithley2450
+from drivers.simulated.modbus_load_cell import LoadCellMap, VirtualModbusLoadCell
+from drivers.simulated.wiring import FixedCell
+
+ROUNDS = 40
+QUERIES = 50  # in each round, with and without the driver in turn
+TARGET = 0.15
+
+
+def host_instruments(link: Connection) -> None:
+    """In a process of its own, so that it takes no time from the one that is measured."""
+    source = VirtualKeithley2450(FixedCell())
+    gauge = VirtualModbusLoadCell(lambda: 123.4, LoadCellMap(value=0, dtype="float32", status=None, command=None))
+    with source, gauge:
+        link.send((source.host, source.port, source.address, gauge.host, gauge.port, gauge.address))
+        link.recv()
+
+
+def median_s(use: Callable[[], object], other: Callable[[], object]) -> tuple[float, float]:
+    """The median time of one call of each, measured in turn."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        for kept, call in zip(times, (use, other), strict=True):
+            began = time.perf_counter()
+            for _ in range(QUERIES):
+                call()
+            kept.append((time.perf_counter() - began) / QUERIES)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def scpi(address: str) -> tuple[float, float]:
+    bare = pyvisa.ResourceManager("@py").open_resource(address, read_termination="\n", write_termination="\n")
+    assert isinstance(bare, pyvisa.resources.MessageBasedResource)
+    with Keithley2450(address) as driver:
+        times = median_s(lambda: driver.voltage_limit, lambda: float(bare.query(":SOUR:CURR:VLIM?")))
+    bare.close()
+    return times
+
+
+def modbus(host: str, port: int, address: str) -> tuple[float, float]:
+    bare = ModbusTcpClient(host, port=port)
+    bare.connect()
+
+    def read() -> float:
+        high, low = bare.read_holding_registers(0, count=2).registers
+        return float(struct.unpack(">f", struct.pack(">HH", high, low))[0])
+
+    with ModbusLoadCell(address, register=0, dtype="float32", capacity_N=2000.0) as driver:
+        times = median_s(driver.read_force, read)
+    bare.close()
+    return times
+
+
+def main() -> None:
+    context = multiprocessing.get_context("spawn")
+    link, theirs = context.Pipe()
+    process = context.Process(target=host_instruments, args=(theirs,), daemon=True)
+    process.start()
+    _, _, source, host, port, gauge = link.recv()
+    rows = []
+    for name, (with_driver, without) in (
+        ("Keithley 2450, one query (PyVISA)", scpi(source)),
+        ("Modbus load cell, one force (pymodbus)", modbus(host, port, gauge)),
+    ):
+        cost = f"{100 * (with_driver / without - 1):+.1f} %"
+        rows.append((name, f"{1e6 * with_driver:.0f}", f"{1e6 * without:.0f}", cost, f"< {100 * TARGET:.0f} %"))
+    link.send(None)
+    process.join()
+    show("Drivers beside bare libraries", ("", "driver / µs", "bare / µs", "cost", "target"), rows)
+
+
+if __name__ == "__main__":
+    main()
