@@ -81,6 +81,8 @@ class HostChannel(Channel):
             )
         if limits.limits.watches_pressure() and self.sensor is None:
             raise ChannelError(f"channel {self.name} has no pressure sensor, and a limit of pressure is set")
+        if limits.limits.watches_temperature():
+            raise ChannelError(f"channel {self.name} has no thermometer, and a limit of temperature is set")
         problems = [p for step in run.program.steps() if (p := self._problem(run.program, step))]
         if problems:
             raise DocumentError(problems)
