@@ -56,7 +56,7 @@ def scpi(address: str) -> tuple[float, float]:
 
 def modbus(host: str, port: int, address: str) -> tuple[float, float]:
     bare = ModbusTcpClient(host, port=port)
-    bare.connect()
+    bare.connect()  # type: ignore[no-untyped-call]
 
     def read() -> float:
         high, low = bare.read_holding_registers(0, count=2).registers
@@ -64,7 +64,7 @@ def modbus(host: str, port: int, address: str) -> tuple[float, float]:
 
     with ModbusLoadCell(address, register=0, dtype="float32", capacity_N=2000.0) as driver:
         times = median_s(driver.read_force, read)
-    bare.close()
+    bare.close()  # type: ignore[no-untyped-call]
     return times
 
 
