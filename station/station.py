@@ -170,6 +170,8 @@ class Station:
         for warning in self._warnings(channel):
             channel.say(Level.WARNING, warning)
         await channel.start(run, snapshot(run, self.simulated, self._depends_on(channel_name)), who)
+        if self.writer.trouble is None:  # whoever asks for the run next shall find it
+            await asyncio.to_thread(self.writer.flush, 2.0)
         return _run_view(run, self.simulated)
 
     def request(

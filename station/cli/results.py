@@ -39,7 +39,7 @@ def runs(db: Database = None, as_json: AsJson = False) -> None:
         return
     table = Table()
     for heading in ("run", "channel", "cell", "protocol", "state", "started", "cycles", "readings"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading == "run")  # an id is of use as a whole only
     for view in views:
         started = datetime.datetime.fromtimestamp(view.started, datetime.UTC).astimezone()
         table.add_row(

@@ -16,7 +16,6 @@ from station.client import Client, ClientError
 from station.readings import ChannelState, RunState
 from tests.acceptance.bench import TOKEN, wait_until
 from tests.acceptance.conftest import Live, Rig
-from tests.acceptance.service_process import Service
 from tests.drivers.faults import garble, swallow
 
 LONG = """\
@@ -129,44 +128,6 @@ def test_a_limit_of_voltage_opens_the_circuit(rig: Rig) -> None:
         with pytest.raises(ClientError, match="is tripped"):
             live.client.resume("A1", "tester")
     assert states(rig.folder)[run_id] == RunState.TRIPPED
-
-
-def test_a_trip_outlives_the_service(rig: Rig) -> None:
-    """kill -9 after the trip: latched still, and a person clears it."""
-    port = rig_port(rig)
-    rig.press("A1", 600e3)
-    service = Service(rig.config, port)
-    try:
-        service.start()
-        service.wait_until_up()
-        wait_until(lambda: service.client.status().channels[0].pressure_Pa is not None)
-        service.client.start("A1", WATCHED, "si-half-cell-1", "tester")
-        wait_until(lambda: rig.current_A() < -1e-4)
-        rig.press("A1", 1.9e6)
-        wait_until(lambda: service.client.status().channels[0].state is ChannelState.TRIPPED)
-        rig.press("A1", 600e3)
-        time.sleep(0.3)
-        service.kill()
-        service.start()
-        service.wait_until_up()
-        view = service.client.status().channels[0]
-        assert view.state is ChannelState.TRIPPED
-        assert "pressure" in view.reason
-        time.sleep(0.3)
-        assert rig.current_A() == 0.0
-        service.client.clear_trip("A1", "tester")
-        service.client.resume("A1", "tester")
-        wait_until(lambda: rig.current_A() < -1e-4)
-        service.shut_down()
-        assert rig.current_A() == 0.0
-    finally:
-        service.end()
-
-
-def rig_port(rig: Rig) -> int:
-    from station.config import read_config
-
-    return read_config(rig.config).station.port
 
 
 def test_an_orderly_end_opens_the_circuit_and_the_run_goes_on_later(rig: Rig) -> None:
