@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -36,12 +36,6 @@ class StationSection(Model):
     host: str = "127.0.0.1"
     port: int = Field(8765, ge=0, le=65535)
     limits: LimitsModel = LimitsModel()
-
-    @model_validator(mode="after")
-    def _patient(self) -> Self:
-        if self.lost_after <= self.poll:
-            raise ValueError("'lost_after' is not longer than 'poll': every channel would trip between two samples")
-        return self
 
 
 class SimulationSection(Model):
@@ -129,7 +123,18 @@ def read_config(path: Path) -> StationConfig:
 
 def _loose_ends(config: StationConfig) -> list[tuple[Place, str]]:
     """What each key alone does not show: unknown drivers, instruments that are not there, positions used twice."""
-    return [*_instrument_problems(config), *_reference_problems(config), *_shared_positions(config)]
+    return [
+        *_impatience(config),
+        *_instrument_problems(config),
+        *_reference_problems(config),
+        *_shared_positions(config),
+    ]
+
+
+def _impatience(config: StationConfig) -> Iterator[tuple[Place, str]]:
+    speed = config.simulation.speed if config.simulation else 1.0
+    if config.station.lost_after <= config.station.poll / speed:
+        yield ("station", "lost_after"), "is not longer than 'poll': every channel would trip between two samples"
 
 
 def _instrument_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:

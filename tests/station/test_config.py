@@ -87,7 +87,7 @@ def test_the_example_and_an_empty_file_are_good(tmp_path: Path) -> None:
         ('poll = "500 ms"', "poll = 0.5", "3: station.poll: 0.5 has no unit; write it like '0.5 s'"),
         ('poll = "500 ms"', 'poll = "500 mV"', "3: station.poll: '500 mV' is not a time; a unit like s is wanted"),
         ('poll = "500 ms"', 'poll = "0 s"', "3: station.poll: 'poll': input should be greater than 0"),
-        ('poll = "500 ms"', 'poll = "10 s"', "1: station: 'lost_after' is not longer than 'poll'"),
+        ('poll = "500 ms"', 'poll = "10 s"', "4: station.lost_after: is not longer than 'poll'"),
         ("poll =", "pol =", "3: station.pol: 'pol' is not known here; did you mean 'poll'?"),
         ("poll =", "'poll ' =", "3: station.poll : 'poll ' is not known here; did you mean 'poll'?"),
         ('name = "Bench 1"', "name = 1", "2: station.name: 'name': input should be a valid string, not 1"),
@@ -152,6 +152,14 @@ def test_each_mistake_is_named_where_it_stands(replaced: str, by: str, said: str
     assert GOOD.count(replaced) >= 1
     found = problems(GOOD.replace(replaced, by, 1), tmp_path)
     assert any(line.startswith(said) for line in found), found
+
+
+def test_a_simulated_bench_polls_by_its_own_clock(tmp_path: Path) -> None:
+    slow = GOOD.replace('poll = "500 ms"', 'poll = "10 s"')
+    assert read(slow + "\n[simulation]\nspeed = 100\nepoch = 1.79e9\n", tmp_path).station.poll == 10.0
+    assert problems(slow + "\n[simulation]\nspeed = 2\nepoch = 1.79e9\n", tmp_path) == [
+        "4: station.lost_after: is not longer than 'poll': every channel would trip between two samples"
+    ]
 
 
 def test_an_instrument_used_twice(tmp_path: Path) -> None:
