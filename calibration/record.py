@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 
 class CalibrationError(Exception):
@@ -29,7 +29,7 @@ class Calibration(BaseModel):
     holds between `force_min_N` and `force_max_N`; outside there is no pressure, only the resistance.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     sensor: str
     version: int = Field(ge=1)
@@ -44,6 +44,16 @@ class Calibration(BaseModel):
     expires: datetime.date | None = None
     note: str = ""
 
+    @model_validator(mode="after")
+    def _has_a_range(self) -> Self:
+        if self.force_min_N >= self.force_max_N:
+            raise ValueError("'force_min_N' is not below 'force_max_N'")
+        try:
+            self.resistance_ohm(self.force_min_N), self.resistance_ohm(self.force_max_N)
+        except OverflowError:
+            raise ValueError("'b' is too large for these forces") from None
+        return self
+
     @property
     def id(self) -> str:
         return f"{self.sensor} v{self.version}"
@@ -52,14 +62,15 @@ class Calibration(BaseModel):
         """The inverse of the power law; also outside the calibrated range."""
         return float((self.a / resistance_ohm) ** (1.0 / self.b))
 
+    def resistance_ohm(self, force_N: float) -> float:
+        """The power law; also outside the calibrated range."""
+        return float(self.a * force_N**-self.b)
+
     def pressure(self, resistance_ohm: float) -> Pressure | None:
         """None outside the calibrated range: nothing is extrapolated, nothing clipped."""
-        if not resistance_ohm > 0:
+        if not self.resistance_ohm(self.force_max_N) <= resistance_ohm <= self.resistance_ohm(self.force_min_N):
             return None
-        force = self.force_N(resistance_ohm)
-        if not self.force_min_N <= force <= self.force_max_N:
-            return None
-        value = force / self.area_m2
+        value = self.force_N(resistance_ohm) / self.area_m2
         return Pressure(value, value * self.relative_uncertainty)
 
     def expired(self, today: datetime.date) -> bool:
@@ -79,7 +90,14 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def newest(folder: Path, sensor: str) -> Calibration | None:
-    """The sensor's calibration with the highest version among the records in `folder`."""
+    """The sensor's calibration with the highest version among the records in `folder`; None where it has none.
+
+    Raises `CalibrationError` where a record cannot be read, or where two have that version.
+    """
     records = [read_calibration(path) for path in sorted(folder.glob("*.json"))] if folder.is_dir() else []
     own = [record for record in records if record.sensor == sensor]
-    return max(own, key=lambda record: record.version) if own else None
+    highest = max((record.version for record in own), default=0)
+    candidates = [record for record in own if record.version == highest]
+    if len(candidates) > 1:
+        raise CalibrationError(f"{folder}: {len(candidates)} records are version {highest} of sensor '{sensor}'")
+    return candidates[0] if candidates else None

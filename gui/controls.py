@@ -173,7 +173,9 @@ class Controls(QFrame):
         cycle = quantities.cycle(view.cycle, view.cycles_planned) if view.cycle is not None else ""
         self._about.setText(" · ".join(part for part in (*place, cycle) if part) or "no run")
         self._about.setToolTip("Instruments: " + ", ".join(view.instruments))
-        self._reason.say(f"{view.state.value.capitalize()}: {view.reason}" if view.reason else "")
+        # Why a run has ended or is paused stands in its tile; red is for what a person must see to.
+        alarming = view.state in (ChannelState.TRIPPED, ChannelState.OFFLINE)
+        self._reason.say(f"{view.state.value.capitalize()}: {view.reason}" if view.reason and alarming else "")
         pressure = quantities.pressure(view.pressure_Pa, view.pressure_U_Pa)
         if view.pressure_Pa is None and view.resistance_ohm is not None:
             pressure = f"{quantities.resistance(view.resistance_ohm)} (not calibrated)"

@@ -95,7 +95,7 @@ class Document:
             return model.model_validate(content)
         except ValidationError as error:
             errors = error.errors(include_url=False)
-            problems = [self.problem(e["loc"], _words(e, model)) for e in errors if not _follows_from(e, errors)]
+            problems = [self.problem(e["loc"], in_words(e, model)) for e in errors if not _follows_from(e, errors)]
             raise DocumentError(sorted(dict.fromkeys(problems), key=lambda p: (p.line, p.column))) from None
 
     def _position(self, place: Place) -> tuple[int, int]:
@@ -139,7 +139,8 @@ def _shared(one: Place, other: Place) -> int:
     return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
 
 
-def _words(error: ErrorDetails, model: type[BaseModel]) -> str:
+def in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
+    """What is wrong with one key of what a person wrote, with the key that may have been meant."""
     key = str(error["loc"][-1]) if error["loc"] else ""
     match error["type"]:
         case "extra_forbidden":
@@ -179,7 +180,8 @@ def _descend(schema: Any, node: Any, key: str | int) -> Any:
     resolved = _resolve(schema, node)
     if isinstance(key, int):
         return resolved.get("items")
-    found = resolved.get("properties", {}).get(key) or resolved.get("additionalProperties")
+    any_key = next(iter(resolved.get("patternProperties", {}).values()), resolved.get("additionalProperties"))
+    found = resolved.get("properties", {}).get(key, any_key)
     return found if isinstance(found, dict) else None
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 import tomllib
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePath
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
-from drivers.registry import SettingsError, check_settings
+from drivers.interface import ImpedanceSource, Instrument, ProgramCycler, ResistanceMeter, Source
+from drivers.registry import DRIVERS, SettingsError, check_settings
+from protocols.document import Place, in_words
 from protocols.limits import LimitsModel, Model
 from protocols.quantities import Seconds
 
@@ -95,49 +99,81 @@ class StationConfig(Model):
 def read_config(path: Path) -> StationConfig:
     """Raises `ConfigError` with every problem; folders come back absolute."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ConfigError(
             f"{path}: cannot be read: {error.strerror}; 'cellstation init DIR' writes an example"
         ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})") from None
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}:{_line_of(error, text)}: {error}") from None
+    lines = _lines(text)
     try:
         config = StationConfig.model_validate(data)
     except ValidationError as error:
-        lines = [
-            f"{path}:{_line(text, e['loc'])}: {'.'.join(map(str, e['loc']))}: {_words(e)}"
-            for e in error.errors(include_url=False)
-        ]
-        raise ConfigError("\n".join(lines)) from None
-    if problems := [f"{path}:{_line(text, place)}: {'.'.join(place)}: {said}" for place, said in _loose_ends(config)]:
-        raise ConfigError("\n".join(problems))
+        problems = [(e["loc"], _words(e)) for e in error.errors(include_url=False)]
+        raise ConfigError(_messages(path, lines, problems)) from None
+    if loose := _loose_ends(config):
+        raise ConfigError(_messages(path, lines, loose))
     return _absolute(config, path.resolve().parent)
 
 
-def _loose_ends(config: StationConfig) -> list[tuple[tuple[str, ...], str]]:
-    """Unknown drivers and settings, references to instruments that are not there, positions used twice."""
-    found: list[tuple[tuple[str, ...], str]] = []
+def _loose_ends(config: StationConfig) -> list[tuple[Place, str]]:
+    """What each key alone does not show: unknown drivers, instruments that are not there, positions used twice."""
+    return [
+        *_impatience(config),
+        *_instrument_problems(config),
+        *_reference_problems(config),
+        *_shared_positions(config),
+    ]
+
+
+def _impatience(config: StationConfig) -> Iterator[tuple[Place, str]]:
+    speed = config.simulation.speed if config.simulation else 1.0
+    if config.station.lost_after <= config.station.poll / speed:
+        yield ("station", "lost_after"), "is not longer than 'poll': every channel would trip between two samples"
+
+
+def _instrument_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
+    reached: list[tuple[InstrumentSection, str]] = []
     for name, instrument in config.instruments.items():
         try:
             check_settings(instrument.driver, instrument.settings)
         except SettingsError as error:
-            found.append((("instruments", name), str(error)))
+            yield ("instruments", name, "settings" if instrument.driver in DRIVERS else "driver"), str(error)
+        for other, its_name in reached:
+            if (other.address, other.settings) == (instrument.address, instrument.settings):
+                yield ("instruments", name, "address"), f"is that of instrument '{its_name}' already"
+        reached.append((instrument, name))
+
+
+def _reference_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
+    for name, channel in config.channels.items():
+        used: dict[str, tuple[str | None, type]] = {
+            "source": (channel.source, Source),
+            "cycler": (channel.cycler.instrument if channel.cycler else None, ProgramCycler),
+            "impedance": (channel.impedance, ImpedanceSource),
+            "sensor": (channel.sensor.meter if channel.sensor else None, ResistanceMeter),
+        }
+        for key, (wanted, capability) in used.items():
+            place = ("channels", name, key)
+            if wanted is None:
+                continue
+            if wanted not in config.instruments:
+                known = ", ".join(config.instruments) or "none"
+                yield place, f"there is no instrument '{wanted}'; there are: {known}"
+                continue
+            driver = config.instruments[wanted].driver
+            if driver in DRIVERS and not has_capability(DRIVERS[driver], capability):
+                yield place, f"instrument '{wanted}' ({driver}) cannot be used as this: it is no {capability.__name__}"
+
+
+def _shared_positions(config: StationConfig) -> Iterator[tuple[Place, str]]:
     taken: dict[tuple[object, ...], str] = {}
     for name, channel in config.channels.items():
-        place = ("channels", name)
-        used = {
-            "source": channel.source,
-            "cycler": channel.cycler.instrument if channel.cycler else None,
-            "impedance": channel.impedance,
-            "sensor": channel.sensor.meter if channel.sensor else None,
-        }
-        for key, wanted in used.items():
-            if wanted is not None and wanted not in config.instruments:
-                known = ", ".join(config.instruments) or "none"
-                found.append(((*place, key), f"there is no instrument '{wanted}'; there are: {known}"))
         positions: list[tuple[str, tuple[object, ...]]] = []
         if channel.source:
             positions.append(("source", ("source", channel.source)))
@@ -145,53 +181,77 @@ def _loose_ends(config: StationConfig) -> list[tuple[tuple[str, ...], str]]:
             positions.append(("cycler", ("cycler", channel.cycler.instrument, channel.cycler.channel)))
         if channel.sensor:
             positions.append(("sensor", ("sensor", channel.sensor.meter, channel.sensor.channel)))
+            positions.append(("sensor", ("calibration", channel.sensor.name)))
         for key, position in positions:
             if position in taken:
-                found.append(((*place, key), f"is used by channel {taken[position]} already"))
+                yield ("channels", name, key), f"'{position[1]}' is used by channel {taken[position]} already"
+                break
             taken[position] = name
-    return found
+
+
+def has_capability(driver: type[Instrument], capability: type) -> bool:
+    """True where the driver has every method of the capability."""
+    wanted = [name for name in vars(capability) if not name.startswith("_") and callable(getattr(capability, name))]
+    return all(callable(getattr(driver, name, None)) for name in wanted)
 
 
 def _absolute(config: StationConfig, folder: Path) -> StationConfig:
     section = config.station
-    database = section.database
-    if (match := re.fullmatch(r"sqlite:///(?!/)(.+)", database)) and match[1] != ":memory:":
-        database = f"sqlite:///{(folder / match[1]).as_posix()}"
-    resolved = section.model_copy(
-        update={
-            "database": database,
-            **{key: folder / getattr(section, key) for key in ("spool", "cells", "protocols", "calibrations")},
-        }
-    )
+    folders = {key: folder / getattr(section, key) for key in ("spool", "cells", "protocols", "calibrations")}
+    resolved = section.model_copy(update={"database": absolute_url(section.database, folder), **folders})
     return config.model_copy(update={"station": resolved})
 
 
-def _words(error: Any) -> str:
-    match error["type"]:
-        case "extra_forbidden":
-            return "is not known here"
-        case "missing":
-            return "is missing"
-        case _:
-            return str(error["msg"]).removeprefix("Value error, ")
+def absolute_url(database: str, folder: PurePath) -> str:
+    """An SQLite file is relative to `folder`; other databases, and one in memory, stay what they are."""
+    match = re.fullmatch(r"(sqlite(?:\+\w+)?:///)(?!/)(.+)", database)
+    if match is None or match[2] == ":memory:":
+        return database
+    return match[1] + (folder / match[2]).as_posix()
 
 
-def _line(text: str, place: tuple[Any, ...]) -> int:
-    """The line of the innermost part of `place` that can be found; TOML's parser keeps no positions."""
-    lines = text.splitlines()
-    keys = [str(part) for part in place]
-    for depth in range(len(keys), 0, -1):
-        header = re.compile(r"^\s*\[\s*" + r"\s*\.\s*".join(rf"\"?{re.escape(k)}\"?" for k in keys[:depth]) + r"\s*\]")
-        for index, line in enumerate(lines):
-            if header.match(line):
-                return _key_line(lines, index + 1, keys[depth:]) or index + 1
-    return 1
+# --- messages
 
 
-def _key_line(lines: list[str], start: int, keys: list[str]) -> int | None:
-    for index in range(start, len(lines)):
-        if lines[index].lstrip().startswith("["):
-            return None
-        if keys and re.match(rf"^\s*\"?{re.escape(keys[0])}\"?\s*=", lines[index]):
-            return index + 1
-    return None
+def _messages(path: Path, lines: Mapping[Place, int], problems: Iterable[tuple[Place, str]]) -> str:
+    return "\n".join(f"{path}:{_line(lines, place)}: {'.'.join(map(str, place))}: {said}" for place, said in problems)
+
+
+def _words(error: ErrorDetails) -> str:
+    if error["type"] == "string_pattern_mismatch":
+        return "a name is made of letters, digits, '_', '-' and '.', and begins with a letter or a digit"
+    return in_words(error, StationConfig)
+
+
+def _line_of(error: tomllib.TOMLDecodeError, text: str) -> int:
+    """TOML's parser says the line in words only, and none where the text ends too early."""
+    match = re.search(r"\(at line (\d+),", str(error))
+    return int(match[1]) if match else text.count("\n") + 1
+
+
+_KEY = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
+_KEYS = rf"\s*({_KEY}(?:\s*\.\s*{_KEY})*)\s*"
+
+
+def _lines(text: str) -> dict[Place, int]:
+    """Where each table and key begins; TOML's parser keeps no positions."""
+    found: dict[Place, int] = {}
+    table: Place = ()
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(rf"\s*\[{_KEYS}\]", line):
+            table = _parts(header[1])
+            found.setdefault(table, number)
+        elif key := re.match(rf"{_KEYS}=", line):
+            found.setdefault((*table, *_parts(key[1])), number)
+    return found
+
+
+def _parts(keys: str) -> Place:
+    return tuple(key.strip("\"'") for key in re.findall(_KEY, keys))
+
+
+def _line(lines: Mapping[Place, int], place: Place) -> int:
+    """Of the innermost part of `place` that stands in the file."""
+    whole = tuple(map(str, place))
+    prefixes = (whole[:depth] for depth in range(len(whole), 0, -1))
+    return next((lines[prefix] for prefix in prefixes if prefix in lines), 1)

@@ -96,6 +96,8 @@ class CyclerChannel(Channel):
             raise ChannelError(f"channel {self.name}: {said}")
         if limits.limits.watches_pressure() and self.sensor is None:
             raise ChannelError(f"channel {self.name} has no pressure sensor, and a limit of pressure is set")
+        if limits.limits.watches_temperature():
+            raise ChannelError(f"channel {self.name} has no thermometer, and a limit of temperature is set")
         self._program_for(run)
 
     async def check_ranges(self, run: Run) -> None:

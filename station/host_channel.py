@@ -59,6 +59,7 @@ class HostChannel(Channel):
         self._patience = Patience(around.lost_after_s)
         self._sweeping: asyncio.Task[None] | None = None
         self._on_by_hand = False
+        self._first: Sample | None = None  # taken with the last set point, not yet looked at
         self._connected = False  # the source is on, and measures the cell
         self._measuring = False  # this very channel has the impedance instrument and measures
         self._maybe_polarised = False  # by the impedance instrument
@@ -80,6 +81,8 @@ class HostChannel(Channel):
             )
         if limits.limits.watches_pressure() and self.sensor is None:
             raise ChannelError(f"channel {self.name} has no pressure sensor, and a limit of pressure is set")
+        if limits.limits.watches_temperature():
+            raise ChannelError(f"channel {self.name} has no thermometer, and a limit of temperature is set")
         problems = [p for step in run.program.steps() if (p := self._problem(run.program, step))]
         if problems:
             raise DocumentError(problems)
@@ -253,13 +256,17 @@ class HostChannel(Channel):
         await self._follow(sequencer.restore(self._program, self._state, sample, is_on))
 
     async def _sampled(self) -> Sample:
-        before = self.around.clock.now()
-        measured = await self._source.call(lambda source: source.measure())
-        now = 0.5 * (before + self.around.clock.now())
+        first, self._first = self._first, None
+        sample = first if first is not None else await self._source.call(self._read)
         self._heard()
-        sample = Sample(now, measured.voltage_V, measured.current_A)
         self.latest = self.sensor.onto(sample) if self.sensor else sample
         return self.latest
+
+    def _read(self, source: Source) -> Sample:
+        """In the source's thread: the time is that of the middle of the exchange."""
+        before = self.around.clock.now()
+        measured = source.measure()
+        return Sample(0.5 * (before + self.around.clock.now()), measured.voltage_V, measured.current_A)
 
     def _heard(self) -> None:
         if self._patience.failing:
@@ -318,48 +325,57 @@ class HostChannel(Channel):
         if not outcome.commands:
             return
         for command in outcome.commands:
-            await self._carry_out(command)
+            self._first = await self._carry_out(command)
             if self.state is ChannelState.TRIPPED:
                 return
         self._at_once = True
 
-    async def _carry_out(self, command: Command) -> None:
+    async def _carry_out(self, command: Command) -> Sample | None:
+        """The first sample under a new set point, taken with it: no charge flows unseen between the two."""
         protection = _protection(self.limits.limits)
         self._connected = not isinstance(command, OpenCircuit | MeasureImpedance | Finish)
         match command:
             case OpenCircuit():
-                await self._insist(lambda source: source.off())
+                await self._insist(None, protection)
             case Rest():
-                await self._insist(lambda source: source.apply(interface.Current(0.0), protection))
+                return await self._insist(interface.Current(0.0), protection)
             case HoldCurrent(current, until_V):
                 clamped = _clamped(protection, current, until_V)
-                await self._insist(lambda source: source.apply(interface.Current(current), clamped))
+                return await self._insist(interface.Current(current), clamped)
             case HoldVoltage(voltage, limit):
                 narrowed = replace(protection, current_max_A=min(protection.current_max_A, limit or math.inf))
-                await self._insist(lambda source: source.apply(interface.Voltage(voltage), narrowed))
+                return await self._insist(interface.Voltage(voltage), narrowed)
             case MeasureImpedance(plan):
-                await self._insist(lambda source: source.off())
+                await self._insist(None, protection)
                 self._sweeping = asyncio.create_task(self._sweep(plan))
             case Finish():
                 self.say(Level.INFO, "finished: the circuit is open")
                 await self._end(RunState.FINISHED, "finished")
+        return None
 
-    async def _insist(self, action: Callable[[Source], None]) -> None:
-        """Set the source, and again where the link failed: each action states the whole set point."""
+    async def _insist(self, setpoint: interface.Setpoint | None, protection: Protection) -> Sample | None:
+        """Set the source (None: off), and again where the link failed: the whole set point is stated each time."""
+
+        def act(source: Source) -> Sample | None:
+            if setpoint is None:
+                source.off()
+                return None
+            source.apply(setpoint, protection)
+            return self._read(source)
+
         patience = Patience(self.around.lost_after_s)
         while True:
             try:
-                await self._source.call(action)
-                return
+                return await self._source.call(act)
             except OutOfRange as error:
                 await self._trip(str(error))
-                return
+                return None
             except InstrumentError as error:
                 if patience.bad():
                     self.say(Level.WARNING, f"setting the source failed, trying again: {error}")
                 if patience.lost:
                     await self._trip(f"the source could not be set: {error}")
-                    return
+                    return None
                 await asyncio.sleep(0.1)
 
     async def _sweep(self, plan: SweepPlan) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import datetime
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -46,8 +47,9 @@ class Sensor:
     def hear(self, when: float, resistance: float | NoReading) -> None:
         """Take up what the meter said; overload is no reading, never a number."""
         self._heard_at = time.monotonic()
-        if isinstance(resistance, NoReading):
-            self._why = f"the meter says '{resistance.value}'"
+        if isinstance(resistance, NoReading) or not math.isfinite(resistance):
+            said = resistance.value if isinstance(resistance, NoReading) else str(resistance)
+            self._why = f"the meter says '{said}'"
             self._past.append(Pressed(when, None))
             return
         pressure = self.calibration.pressure(resistance) if self.calibration else None

@@ -294,10 +294,11 @@ def _carried_out(command: Command, sample: Sample) -> bool:
 def _bridged(program: Program, state: State, sample: Sample) -> Outcome:
     """The source did the step's will all the while; where no sample of the step was kept, since it began."""
     began = replace(sample, time=state.step_start_time, current_A=before_gap_A(program, state, sample))
-    outcome = advance(program, _over_gap(state, state.previous or began, sample), sample)
-    if outcome.commands:
-        return outcome
-    return replace(outcome, commands=(drive(current_step(program, outcome.state), outcome.state),))
+    outcome = advance(program, _over_gap(_overdue(program, state), state.previous or began, sample), sample)
+    after = outcome.state
+    if after.step == state.step:  # what the rows lack of an estimated charge, no other row would bring
+        after = replace(after, missed_Ah=state.missed_Ah)
+    return replace(outcome, state=after, commands=outcome.commands or (drive(current_step(program, after), after),))
 
 
 def _not_begun(program: Program, state: State, sample: Sample) -> Outcome:
@@ -436,10 +437,11 @@ def _recorded(
     rows: tuple[Reading, ...] = ()
     reading = _reading(state, step, sample)
     missed = state.missed_Ah + _missed(state.recorded, reading)
+    due = last or _due(program, state, sample)
     too_much = abs(missed) > CHARGE_TOLERANCE * abs(state.step_capacity_Ah)
     if too_much and step.kind is not Kind.REST:  # the charge of a rest is noise
         state, rows = _flushed(state)
-    if last or _due(program, state, sample):
+    if due:
         state, more = _put(state, reading)
         return state, rows + more
     return replace(state, pending=reading), rows

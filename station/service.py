@@ -37,6 +37,8 @@ from station.store import StoreError
 
 log = logging.getLogger(__name__)
 STREAM_PERIOD_S = 0.25
+SWITCH_INTERVAL_S = 0.0005
+"""Python lets a busy thread run 5 ms before another gets its turn; an off command should not wait for a report."""
 
 
 class Order(BaseModel):
@@ -201,6 +203,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(station: Station, listener: socket.socket, token: str) -> None:
     """Run until interrupted; the orderly end opens every source's circuit."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     host = str(listener.getsockname()[0])
 
     def shut_down() -> None:

@@ -23,7 +23,7 @@ from protocols.cell import read_cell
 from protocols.compile import read_protocol
 from protocols.document import DocumentError
 from station.channel import Channel, ChannelError, Surroundings
-from station.config import ChannelSection, InstrumentSection, StationConfig
+from station.config import ChannelSection, InstrumentSection, StationConfig, has_capability
 from station.cycler_channel import CyclerChannel, CyclerFeed, feed_period_s
 from station.host_channel import HostChannel
 from station.journal import Journal
@@ -323,12 +323,6 @@ def _clock(config: StationConfig) -> Clock:
     if config.simulation is None:
         return ScaledClock()
     return ScaledClock(config.simulation.speed, config.simulation.epoch)
-
-
-def has_capability(driver: type[Instrument], capability: type) -> bool:
-    """True where the driver has every method of the capability."""
-    wanted = [name for name in vars(capability) if not name.startswith("_") and callable(getattr(capability, name))]
-    return all(callable(getattr(driver, name, None)) for name in wanted)
 
 
 def _run_view(run: Run, simulated: bool) -> RunView:

@@ -11,6 +11,7 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
     exit 1
 fi
 
+PATH="$PATH:/usr/sbin:/sbin" # where ldconfig is, for accounts that are not root
 missing=()
 need() { missing+=("$@"); }
 
@@ -53,7 +54,6 @@ if [ ${#missing[@]} -gt 0 ] && command -v apt-get >/dev/null; then
     DEBIAN_FRONTEND=noninteractive "${sudo[@]}" $install >/dev/null
 fi
 
-rm -rf "$venv"
 "$python" -m venv "$venv"
 echo "installing Python packages (some minutes the first time)"
 "$venv/bin/python" -m pip install --quiet --require-hashes -r requirements.lock

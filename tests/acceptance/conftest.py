@@ -101,7 +101,7 @@ class Rig:
     def settings(self, **station: Any) -> StationConfig:
         """The configuration, with `[station]` changed, short time-outs and each instrument behind its proxy."""
         data = tomllib.loads(self.config.read_text(encoding="utf-8"))
-        data["station"] |= {"lost_after": "0.8 s", **station}
+        data["station"] |= {"poll": "0.2 s", "lost_after": "0.8 s", **station}
         for name, instrument in data["instruments"].items():
             instrument["address"] = self._through_proxy(name)
             if name in ("smu", "scanner", "neware"):

@@ -144,6 +144,14 @@ def test_a_hold_keeps_its_charge_when_its_current_comes_to_zero(sign: float) -> 
     assert [row.net_capacity_Ah for row in readings] == approx([0.0, sign * 1e-4 / 60, sign * 1e-4 / 60])
 
 
+def test_a_current_that_is_rounded_to_zero_goes_on_in_its_direction() -> None:
+    tester = Recorder().part(4, [-1e-3, -1e-3, 0.0])
+    last = tester.records[-1]
+    tester.records[-1] = replace(last, step_capacity_Ah=last.step_capacity_Ah + 1e-9)
+    _, _, steps = followed(tester)
+    assert steps[0].capacity_Ah == approx(-1e-3 / 60 - 1e-9)
+
+
 def test_a_hold_whose_current_turns_gives_charge_back() -> None:
     tester = Recorder().step(2, 1e-3, 600.0).part(4, [1e-4, 1e-4, 1e-4, -1e-5])
     _, _, steps = followed(tester)

@@ -160,8 +160,8 @@ def test_the_end_opens_the_circuit_before_it_finishes() -> None:
     before = log.result()
     log.sample(2, 1.0, 1e-3)
     log.pause(3)
-    log.resume(4)
     assert log.result() == before
+    assert log.resume(4).commands == (OpenCircuit(), Finish())  # all that is left is to say so
 
 
 def test_skip_and_stop() -> None:
@@ -386,6 +386,41 @@ def test_a_source_that_does_something_else_is_told_again_and_nothing_is_bridged(
     log.restore(3600, 1.0, current_A, on=True)
     assert log.state.step_capacity_Ah == approx(1e-5)
     assert log.commands[1:] == [HoldCurrent(1e-3)]
+
+
+def test_a_current_that_decayed_in_the_gap_is_bridged_by_an_estimate() -> None:
+    step = Step(Kind.HOLD, "hold", 1, 1e-2, 2.0, ends=ends(time=1e6))
+    log = Log(program(step, rule=RecordRule(1e6, None, None)))
+
+    def current_A(at: float) -> float:
+        return 1e-3 * math.exp(-at / 1000)
+
+    for at in range(0, 101, 10):
+        log.sample(at, 2.0, current_A(at))
+    log.restore(2100, 2.0, current_A(2100), on=True)
+    flowed_Ah = 1e-3 * 1000 * (1 - math.exp(-2.1)) / 3600
+    assert log.state.step_capacity_Ah == approx(flowed_Ah, rel=1e-4)
+    assert log.readings[-1].time == T0 + 2100
+    rows = len(log.readings)
+    for at in range(2101, 2200):
+        log.sample(at, 2.0, current_A(2100))
+    assert len(log.readings) == rows  # no other row would bring what the rows lack of an estimate
+
+
+def test_a_step_that_was_never_begun_gets_no_charge_of_the_step_before() -> None:
+    log = Log(program(charge(1e-3, time=100), discharge(2e-3, time=100)))
+    log.sample(0, 1.0, 1e-3)
+    log.sample(100, 1.0, 1e-3)
+    assert log.state.step == 2
+    net_Ah = log.state.net_capacity_Ah
+    log.restore(3700, 1.2, 1e-3, on=True)  # the source still charges
+    assert log.commands[-1] == HoldCurrent(-2e-3)
+    assert log.state.step_capacity_Ah == 0.0
+    assert log.state.net_capacity_Ah == approx(net_Ah + 1e-3)
+    log.sample(3700, 1.0, -2e-3)
+    log.sample(3800, 1.0, -2e-3)
+    assert log.state.phase is Phase.FINISHED
+    assert log.steps[1].capacity_Ah == approx(-2e-3 * 100 / 3600)
 
 
 def test_an_interrupted_sweep_begins_anew() -> None:
