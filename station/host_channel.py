@@ -382,15 +382,15 @@ class HostChannel(Channel):
         """Measure a spectrum point by point, then tell the sequencer."""
         assert self._impedance is not None and self._program is not None and self._state is not None
         asked = self.around.clock.now()
-        async with self._impedance.lent:
-            waited = self.around.clock.now() - asked
-            if waited > 60:
-                self.say(Level.INFO, f"waited {waited / 60:.0f} min for the impedance instrument")
-            try:
+        try:
+            async with self._impedance.lent:
+                waited = self.around.clock.now() - asked
+                if waited > 60:
+                    self.say(Level.INFO, f"waited {waited / 60:.0f} min for the impedance instrument")
                 spectrum = await self._measured(plan)
-            except InstrumentError as error:
-                await self._sweep_failed(error)
-                return
+        except InstrumentError as error:
+            await self._sweep_failed(error)
+            return
         async with self._lock:
             self._sweeping = None
             if self.state is ChannelState.RUNNING and self._state is not None:

@@ -106,6 +106,7 @@ class Rig:
             instrument["address"] = self._through_proxy(name)
             if name in ("smu", "scanner", "neware"):
                 instrument.setdefault("settings", {})["timeout_s"] = 0.3
+        data["instruments"]["eis"]["settings"]["patience_s"] = 1.0
         for channel in data["channels"].values():
             channel["limits"].pop("pressure")  # tests say in their protocols what is watched
         read = read_config(self.config)  # for its absolute folders

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from drivers.simulated.solartron import VirtualSolartron
 from station.client import Client, ClientError
 from station.readings import ChannelState, RunState
 from tests.acceptance.bench import TOKEN, wait_until
@@ -158,6 +159,75 @@ def test_an_instrument_that_is_not_there(rig: Rig) -> None:
         assert states(rig.folder) == {}
         rig.proxies["smu"].refuse = False
         live.wait_for(ChannelState.IDLE, within_s=20.0)
+
+
+# --- the impedance instrument
+
+
+def sweeping(live: Live, rig: Rig, limits: str = "") -> str:
+    """Start a run that measures slowly; returns its id once the cell is polarised."""
+    protocol = f"""\
+protocol: Slow sweep
+record: {{every: 2 s}}
+limits: {{voltage: [-0.05 V, 2.2 V]{limits}}}
+steps:
+  - impedance: {{from: 100 Hz, to: 0.01 Hz, amplitude: 10 mV, points_per_decade: 5}}
+  - discharge: {{at: 0.5 C, for: 1 h}}
+"""
+    if limits:
+        wait_until(lambda: live.channel().pressure_Pa is not None, what="for a pressure")
+    run_id = live.client.start("A1", protocol, "si-half-cell-1", "tester").run_id
+    wait_until(lambda: polarised(rig), what="for the potentiostat")
+    time.sleep(0.5)
+    return run_id
+
+
+def polarised(rig: Rig) -> bool:
+    instrument = rig.bench.servers["eis"]
+    assert isinstance(instrument, VirtualSolartron)
+    return instrument.potentiostat.polarised
+
+
+def test_a_trip_in_a_sweep_opens_the_potentiostat_too(rig: Rig) -> None:
+    rig.press("A1", 600e3)
+    with rig.station() as live:
+        sweeping(live, rig, ", pressure: {above: 1.5 MPa}")
+        rig.press("A1", 1.9e6)
+        live.wait_for(ChannelState.TRIPPED)
+        wait_until(lambda: not polarised(rig), what="for the open circuit")
+        wait_until(lambda: "NOT confirmed" not in live.channel().reason)
+        assert not polarised(rig)
+        live.client.clear_trip("A1", "tester")
+        live.client.stop("A1", "tester")
+
+
+def test_a_sweep_can_be_paused_and_is_measured_anew(rig: Rig) -> None:
+    with rig.station() as live:
+        run_id = sweeping(live, rig)
+        live.client.pause("A1", "tester")
+        assert not polarised(rig)
+        live.client.resume("A1", "tester")
+        wait_until(lambda: polarised(rig))
+        live.client.skip("A1", "tester")
+        assert not polarised(rig)
+        live.wait_for_step("2 discharge")
+        assert live.client.spectra(run_id) == ()
+        live.client.stop("A1", "tester")
+
+
+def test_a_link_that_breaks_in_a_sweep_trips_and_is_made_safe_later(rig: Rig) -> None:
+    with rig.station() as live:
+        sweeping(live, rig)
+        rig.proxies["eis"].refuse = True
+        rig.proxies["eis"].drop()
+        assert "impedance sweep failed" in live.wait_for(ChannelState.TRIPPED, within_s=60.0).reason
+        assert polarised(rig)
+        wait_until(lambda: "NOT confirmed" in live.channel().reason)
+        rig.proxies["eis"].refuse = False
+        wait_until(lambda: "NOT confirmed" not in live.channel().reason, 40.0, "for the potentiostat")
+        assert not polarised(rig)
+        live.client.clear_trip("A1", "tester")
+        live.client.stop("A1", "tester")
 
 
 # --- the pressure sensor

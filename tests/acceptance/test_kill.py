@@ -338,3 +338,33 @@ def test_a_trip_outlives_the_service(rig: Rig) -> None:
         assert rig.current_A() == 0.0
     finally:
         service.end()
+
+
+def test_a_paused_run_stays_paused_and_goes_on_where_it_was(rig: Rig) -> None:
+    service = Service(rig.config, read_config(rig.config).station.port)
+    try:
+        service.start()
+        service.wait_until_up()
+        wait_until(lambda: service.client.status().channels[0].pressure_Pa is not None)
+        service.client.start("A1", WATCHED, "si-half-cell-1", "tester")
+        wait_until(lambda: (service.client.status().channels[0].step_time_s or 0.0) > 20.0)
+        service.client.pause("A1", "tester")
+        time.sleep(1.0)
+        before = service.client.status().channels[0]
+        service.kill()
+        service.start()
+        service.wait_until_up()
+        after = service.client.status().channels[0]
+        assert (after.state, after.reason) == (ChannelState.PAUSED, "paused by tester")
+        assert rig.current_A() == 0.0
+        service.client.resume("A1", "tester")
+        wait_until(lambda: rig.current_A() < -1e-4)
+        time.sleep(0.5)
+        going_on = service.client.status().channels[0]
+        assert going_on.step_time_s is not None
+        assert before.step_time_s is not None
+        assert before.step_time_s < going_on.step_time_s < before.step_time_s + 60.0
+        service.client.stop("A1", "tester")
+        service.shut_down()
+    finally:
+        service.end()

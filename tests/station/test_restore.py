@@ -1,0 +1,135 @@
+"""What a station makes of a source that it finds after a crash: where the run stands, and what flowed meanwhile."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from protocols.cell import parse_cell
+from protocols.compile import parse_protocol
+from station import sequencer
+from station.sequencer import (
+    Finish,
+    HoldCurrent,
+    HoldVoltage,
+    MeasureImpedance,
+    OpenCircuit,
+    Outcome,
+    Phase,
+    Sample,
+    State,
+    mean_over_gap_A,
+)
+
+PROGRAM = parse_protocol("""\
+protocol: Steps
+record: {every: 10 s}
+limits: {voltage: [0 V, 5 V], current: 10 mA}
+steps:
+  - charge: {at: 1 mA, hold: 4 V, until: {current: 0.1 mA}}
+  - rest: {for: 5 s}
+  - discharge: {at: 2 mA, for: 1 h}
+  - impedance: {from: 1 kHz, to: 1 Hz, amplitude: 10 mV}
+  - charge: {at: 3 mA, for: 1 h}
+""").compile_for(parse_cell("cell: one\nlimits: {voltage: [0 V, 5 V], current: 10 mA}\n", "cell"))
+GAP_S = 100.0
+
+
+def charging() -> State:
+    """In the first step, half a minute after its beginning."""
+    state = sequencer.begin(PROGRAM, 0.0).state
+    for time in (0.0, 10.0, 20.0, 30.0):
+        state = sequencer.advance(PROGRAM, state, Sample(time, 3.5, 1e-3)).state
+    return state
+
+
+def found(state: State, voltage_V: float, current_A: float, *, is_on: bool = True) -> Outcome:
+    last = state.previous.time if state.previous else state.step_start_time
+    return sequencer.restore(PROGRAM, state, Sample(last + GAP_S, voltage_V, current_A), is_on)
+
+
+def bridged_C(before: State, after: Outcome) -> float:
+    return (after.state.net_capacity_Ah - before.net_capacity_Ah) * 3600.0
+
+
+def test_a_constant_current_is_bridged() -> None:
+    outcome = found(charging(), 3.6, 1e-3)
+    assert bridged_C(charging(), outcome) == pytest.approx(1e-3 * GAP_S)
+    assert outcome.commands == (HoldCurrent(1e-3, 4.0),)
+
+
+def test_a_decayed_current_is_bridged_as_a_decay() -> None:
+    outcome = found(charging(), 4.02, 0.5e-3)
+    assert bridged_C(charging(), outcome) == pytest.approx(0.5e-3 / math.log(2) * GAP_S)
+    assert outcome.commands == (HoldVoltage(4.0, 1e-3),)
+
+
+def test_a_source_found_off_counts_nothing_and_its_step_goes_on() -> None:
+    outcome = found(charging(), 3.5, 0.0, is_on=False)
+    assert bridged_C(charging(), outcome) == 0.0
+    assert outcome.state.step == 1
+    assert outcome.state.step_start_time == GAP_S
+    assert outcome.commands == (HoldCurrent(1e-3, 4.0),)
+
+
+@pytest.mark.parametrize(("voltage_V", "current_A", "name"), [(3.9, 0.0, "2 rest"), (3.6, -2e-3, "3 discharge 2 mA")])
+def test_the_current_tells_how_many_steps_ended_unseen(voltage_V: float, current_A: float, name: str) -> None:
+    outcome = found(charging(), voltage_V, current_A)
+    ended = [step.end_reason for step in outcome.steps]
+    if name == "2 rest":
+        assert ended == ["ended unseen", "time ≥ 5 s"]  # the gap was longer than the rest
+    else:
+        assert sequencer.current_step(PROGRAM, outcome.state).name == name
+        assert ended == ["ended unseen"] * 2
+    assert bridged_C(charging(), outcome) == pytest.approx(current_A * GAP_S)
+
+
+def test_a_sweep_is_not_passed_over() -> None:
+    """Of a charge at 3 mA, which comes after the sweep: the discharge before it is done again."""
+    state = charging()
+    while sequencer.current_step(PROGRAM, state).name != "3 discharge 2 mA":
+        state = sequencer.skip(PROGRAM, state, 30.0).state
+    state = sequencer.advance(PROGRAM, state, Sample(30.0, 3.5, -2e-3)).state
+    outcome = found(state, 3.5, 3e-3)
+    assert outcome.state.step == state.step
+    assert outcome.commands == (HoldCurrent(-2e-3, None),)
+
+
+def test_a_step_whose_first_sample_was_never_kept_is_bridged_from_its_beginning() -> None:
+    begun = sequencer.begin(PROGRAM, 0.0).state
+    outcome = found(begun, 3.5, 1e-3)
+    assert bridged_C(begun, outcome) == pytest.approx(1e-3 * GAP_S)
+    assert outcome.state.step_capacity_Ah == outcome.state.net_capacity_Ah
+
+
+def test_what_the_step_before_did_is_counted_in_the_sum_alone() -> None:
+    """The station died before it told the source to rest."""
+    resting = sequencer.skip(PROGRAM, charging(), 30.0).state
+    outcome = found(resting, 3.5, 1e-3)
+    assert bridged_C(resting, outcome) == pytest.approx(1e-3 * GAP_S)
+    assert outcome.state.step_capacity_Ah == 0.0
+    assert outcome.state.step_start_time == 30.0 + GAP_S, "the rest begins now"
+
+
+def test_a_program_that_was_done_is_finished() -> None:
+    done = replace(charging(), phase=Phase.FINISHED)
+    assert found(done, 3.5, 1e-3).commands == (OpenCircuit(), Finish())
+    assert sequencer.resume(PROGRAM, done, 200.0).commands == (OpenCircuit(), Finish())
+
+
+def test_an_unfinished_sweep_is_measured_anew() -> None:
+    state = charging()
+    while sequencer.current_step(PROGRAM, state).sweep is None:
+        state = sequencer.skip(PROGRAM, state, 30.0).state
+    (command,) = found(state, 3.5, 0.0, is_on=False).commands
+    assert isinstance(command, MeasureImpedance)
+
+
+@pytest.mark.parametrize(
+    ("before_A", "now_A", "mean_A"),
+    [(1e-3, 1e-3, 1e-3), (2e-3, 1e-3, 1e-3 / math.log(2)), (1e-3, 1e-10, 1e-10), (1e-3, -2e-3, -2e-3), (0.0, 0.0, 0.0)],
+)
+def test_mean_over_a_gap(before_A: float, now_A: float, mean_A: float) -> None:
+    assert mean_over_gap_A(before_A, now_A) == pytest.approx(mean_A)
