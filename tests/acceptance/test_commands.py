@@ -278,7 +278,7 @@ def test_check_names_an_instrument_that_talks_nonsense(shell: Shell, tmp_path: P
         ("[station\n", ("line 1",)),
         ('[station]\npolll = "1 s"\n', (":2:", "station.polll", "not known")),
         ('[station]\npoll = "1 V"\n', (":2:", "station.poll")),
-        ('[instruments.smu]\ndriver = "keithly-2450"\naddress = "x"\n', (":1:", "did you mean keithley-2450")),
+        ('[instruments.smu]\ndriver = "keithly-2450"\naddress = "x"\n', (":2:", "did you mean keithley-2450")),
         ('[channels.A1]\nsource = "smu"\n', (":2:", "channels.A1.source", "no instrument 'smu'")),
         ("[channels.A1]\n", ("channels.A1", "either a 'source' or a 'cycler'")),
     ],
