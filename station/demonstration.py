@@ -27,8 +27,8 @@ from station.tables import channels_table
 
 console = Console(width=None if sys.stdout.isatty() else 120)
 RUNS = {
-    "A1": ("si-half-cell-long-term", "si-half-cell-1", {"cycles_at_0_2C": 5, "cycles_at_0_4C": 5}),
-    "B1": ("si-lfp-full-cell", "si-lfp-coin-1", {"cycles": 30}),
+    "A1": ("si-half-cell-long-term", "si-half-cell-1", {"cycles_at_0_2C": 5, "cycles_at_0_4C": 45}),
+    "B1": ("si-lfp-full-cell", "si-lfp-coin-1", {"cycles": 100}),
 }
 START_TIMEOUT_S = 60.0
 SECONDS_HEADLESS = 75.0

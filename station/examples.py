@@ -20,12 +20,12 @@ lost_after = "5 s"                      # without a good sample for so long, a c
 
 [instruments.smu]
 driver = "keithley-2450"
-address = "TCPIP::192.168.1.20::5025::SOCKET"
+address = "TCPIP::smu.example::5025::SOCKET"
 settings = { four_wire = true }
 
 [instruments.scanner]
 driver = "keithley-daq6510"
-address = "TCPIP::192.168.1.21::5025::SOCKET"
+address = "TCPIP::scanner.example::5025::SOCKET"
 
 # One table for each position of a cell.
 

@@ -18,6 +18,7 @@ app = typer.Typer(
     name="cellstation",
     help="Runs a battery test bench: cyclers, potentiostats, impedance analysers and in-cell pressure sensors.",
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
 )

@@ -39,6 +39,7 @@ class Writer:
         self._incoming: deque[Numbered] = deque()
         self._changed = threading.Condition()
         self._hurry = False
+        self._urgent = False  # what waits says where a run is: a crash should find it written
         self._closing = False
         self._courier = Courier(self._address, spool_folder)
         self._courier.recover()
@@ -104,6 +105,7 @@ class Writer:
                 raise StoreError("the store is closed: nothing more can be written")
             self._submitted = next(self._numbers)
             self._incoming.append(Numbered(self._name, self._submitted, entry))
+            self._urgent = self._urgent or _changes_place(entry)
             self._changed.notify_all()
 
     def _settled(self, goal: int) -> bool:
@@ -116,8 +118,8 @@ class Writer:
             with self._changed:
                 self._changed.wait_for(lambda: self._incoming or self._closing, self._pause_s())
                 rest_s = max(0.0, round_at + self._every_s - time.monotonic())
-                self._changed.wait_for(lambda: self._hurry or self._closing, rest_s)
-                closing = self._closing
+                self._changed.wait_for(lambda: self._hurry or self._urgent or self._closing, rest_s)
+                self._urgent, closing = False, self._closing
             if closing:
                 self._courier.retry_at = 0.0
             self._round()
@@ -150,3 +152,8 @@ class Writer:
         if self._courier.outage or self._courier.spool.waiting:
             return max(0.0, self._courier.retry_at - time.monotonic())
         return None
+
+
+def _changes_place(entry: RunSnapshot | Batch) -> bool:
+    """Whether a run begins, ends, halts or enters another step: that is committed at once, readings twice a second."""
+    return isinstance(entry, RunSnapshot) or bool(entry.steps or entry.state)

@@ -270,7 +270,7 @@ def counted_charge_is_the_cells_own(ordeal: Ordeal) -> None:
         if found_off_between(ordeal, earlier, later):
             allowed_C += COMMITTED_WITHIN_S * SPEED * largest_A  # it was on until the kill, and that is not known
         if killed and changed:
-            allowed_C += gap_s * set_A
+            allowed_C += 2 * gap_s * set_A  # it may have turned round at any moment of the gap
         else:
             steady_kills += killed
         assert abs(became - was) <= allowed_C, f"{earlier}\n{later}\n{killed=} {became - was} C"
