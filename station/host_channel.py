@@ -35,6 +35,7 @@ from station.sequencer import (
 )
 from station.workers import Patience, Worker
 
+LONGEST_RESTART_COMMIT_S = 2.0
 CLAMP_MARGIN_V = 0.02
 """How far beyond a step's end of voltage the source itself may go: more than its error, less than harm."""
 
@@ -253,7 +254,10 @@ class HostChannel(Channel):
         before_A = sequencer.before_gap_A(self._program, self._state, sample)
         how = _bridge_in_words(before_A, sample.current_A) if is_on else "the source was off"
         self.say(Level.WARNING, f"taken up after a gap of {sample.time - last:.1f} s; {how}")
-        await self._follow(sequencer.restore(self._program, self._state, sample, is_on))
+        outcome = sequencer.restore(self._program, self._state, sample, is_on)
+        self._keep(outcome)
+        await self._committed(LONGEST_RESTART_COMMIT_S)  # or after a second crash nobody knows what this one saw
+        await self._carry_out_all(outcome)
 
     async def _sampled(self) -> Sample:
         first, self._first = self._first, None
@@ -322,6 +326,9 @@ class HostChannel(Channel):
     async def _follow(self, outcome: Outcome) -> None:
         """Hand it to the store, then act at once: the next start of the station tells by the current what was done."""
         self._keep(outcome)
+        await self._carry_out_all(outcome)
+
+    async def _carry_out_all(self, outcome: Outcome) -> None:
         if not outcome.commands:
             return
         for command in outcome.commands:
