@@ -368,3 +368,21 @@ def test_a_paused_run_stays_paused_and_goes_on_where_it_was(rig: Rig) -> None:
         service.shut_down()
     finally:
         service.end()
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "fault"),
+    [
+        (":SOUR:CURR:VLIM?", "was not read back"),
+        (":SOUR:CURR:VLIM 2.1", "flow below no more than 21"),
+        (":SOUR:FUNC CURR", "no limit was ever set"),
+    ],
+)
+def test_the_watch_over_the_source_would_see_a_fault(spoilt: str, fault: str) -> None:
+    watch = SourceWatch(voltage_max_V=2.2, current_max_A=0.02)
+    lines = [":SOUR:FUNC CURR", ":SOUR:CURR 0", ":SOUR:CURR:VLIM 21", ":SOUR:CURR:VLIM?", ":OUTP ON"]
+    lines += [":SOUR:CURR:VLIM 2.1", ":SOUR:CURR:VLIM?", ":SOUR:CURR 0.001", ":SOUR:CURR?", ":OUTP OFF"]
+    assert watch.faults(lines) == []
+    found = watch.faults([line for line in lines if line != spoilt])
+    assert found
+    assert fault in found[0]
