@@ -264,7 +264,7 @@ def test_impedance_every_so_many_cycles() -> None:
 
 
 def test_a_pause_stops_the_clock_and_loses_no_charge() -> None:
-    log = Log(program(charge(1e-3, time=100), rest(1)))
+    log = Log(program(charge(1e-3, time=100), rest(1), rule=RecordRule(1e6, None, None)))
     for at in (0, 20, 40):
         log.sample(at, 1.0, 1e-3)
     log.pause(45)
@@ -341,7 +341,7 @@ def test_what_ended_during_the_gap_ends_at_once() -> None:
 
 
 def test_a_source_that_was_found_off_counts_nothing_and_the_clock_stood() -> None:
-    log = Log(program(charge(1e-3, time=100)))
+    log = Log(program(charge(1e-3, time=100), rule=RecordRule(1e6, None, None)))
     for at in (0, 20, 40):
         log.sample(at, 1.0, 1e-3)
     log.restore(3640, 0.9, 0.0, on=False)
