@@ -101,11 +101,11 @@ class Rig:
     def settings(self, **station: Any) -> StationConfig:
         """The configuration, with `[station]` changed, short time-outs and each instrument behind its proxy."""
         data = tomllib.loads(self.config.read_text(encoding="utf-8"))
-        data["station"] |= {"poll": "0.2 s", "lost_after": "0.8 s", **station}
+        data["station"] |= {"poll": "0.2 s", "lost_after": "1.5 s", **station}
         for name, instrument in data["instruments"].items():
             instrument["address"] = self._through_proxy(name)
             if name in ("smu", "scanner", "neware"):
-                instrument.setdefault("settings", {})["timeout_s"] = 0.3
+                instrument.setdefault("settings", {})["timeout_s"] = 0.7
         data["instruments"]["eis"]["settings"]["patience_s"] = 1.0
         for channel in data["channels"].values():
             channel["limits"].pop("pressure")  # tests say in their protocols what is watched

@@ -197,6 +197,8 @@ def test_a_trip_in_a_sweep_opens_the_potentiostat_too(rig: Rig) -> None:
         wait_until(lambda: not polarised(rig), what="for the open circuit")
         wait_until(lambda: "NOT confirmed" not in live.channel().reason)
         assert not polarised(rig)
+        rig.press("A1", 600e3)
+        wait_until(lambda: (live.channel().pressure_Pa or 1e9) < 1e6, what="for the pressure to fall")
         live.client.clear_trip("A1", "tester")
         live.client.stop("A1", "tester")
 
@@ -258,7 +260,7 @@ def test_a_lost_scanner_is_said_where_pressure_is_not_watched(rig: Rig) -> None:
         rig.proxies["scanner"].refuse = True
         rig.proxies["scanner"].drop()
         wait_until(lambda: live.said("scanner: "))
-        time.sleep(1.5)
+        time.sleep(2.0)
         view = live.channel()
         assert view.state is ChannelState.RUNNING
         assert view.pressure_Pa is None, "an old pressure is no pressure"
