@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 from drivers.interface import InstrumentError
 from drivers.simulated.clock import Clock
+from protocols.document import Problem
 from protocols.limits import Limits
+from protocols.program import Quantity, Step
 from station.journal import Journal
 from station.readings import ChannelState, ChannelView, Level, Reading, RunState, Spectrum, StepSummary
 from station.run import Run
@@ -42,6 +44,28 @@ class Surroundings:
     poll_s: float
     lost_after_s: float
     limits: LimitsInForce
+
+
+def beyond_limits(run: Run, limits: Limits) -> tuple[Problem, ...]:
+    """Steps that would meet a limit in force, of station or channel too: each would trip."""
+    return tuple(
+        Problem(run.program.file, step.line, 1, f"step '{step.name}': {said}")
+        for step in run.program.steps()
+        if (said := _beyond(step, limits))
+    )
+
+
+def _beyond(step: Step, limits: Limits) -> str | None:
+    if step.current_A is not None and abs(step.current_A) >= limits.current_max_A:
+        return (
+            f"{abs(step.current_A) * 1e3:.4g} mA is not below the limit in force, {limits.current_max_A * 1e3:.4g} mA"
+        )
+    ends = (end.value for end in step.ends if end.quantity is Quantity.VOLTAGE)
+    for voltage_V in (*ends, *(() if step.voltage_V is None else (step.voltage_V,))):
+        if not limits.voltage_min_V < voltage_V < limits.voltage_max_V:
+            between = f"{limits.voltage_min_V:g} V and {limits.voltage_max_V:g} V"
+            return f"{voltage_V:g} V is not between the limits in force, {between}"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

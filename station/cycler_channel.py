@@ -14,7 +14,7 @@ from drivers.interface import CyclerProgram, CyclerRecord, CyclerState, CyclerSt
 from protocols.document import DocumentError, Problem
 from protocols.limits import Limits
 from station import follower
-from station.channel import Channel, ChannelError, Progress, Surroundings
+from station.channel import Channel, ChannelError, Progress, Surroundings, beyond_limits
 from station.cycler_program import for_cycler
 from station.follower import FollowState
 from station.readings import ChannelState, Level, Reading, RunState, StepSummary
@@ -98,6 +98,8 @@ class CyclerChannel(Channel):
             raise ChannelError(f"channel {self.name} has no pressure sensor, and a limit of pressure is set")
         if limits.limits.watches_temperature():
             raise ChannelError(f"channel {self.name} has no thermometer, and a limit of temperature is set")
+        if problems := beyond_limits(run, limits.limits):
+            raise DocumentError(problems)
         self._program_for(run)
 
     async def check_ranges(self, run: Run) -> None:
@@ -265,13 +267,22 @@ class CyclerChannel(Channel):
                 return
             readings: list[Reading] = []
             steps: list[StepSummary] = []
+            unknown = ""
             for record in records:
-                self._state, reading, summary = follower.follow(self.run.program, self._state, record)
+                try:
+                    self._state, reading, summary = follower.follow(self.run.program, self._state, record)
+                except ValueError as error:  # what came before it is kept
+                    unknown = str(error)
+                    break
                 readings.append(self._with_pressure(reading))
                 if summary is not None:
                     steps.append(summary)
             self.store(tuple(readings), tuple(steps))
-            self.latest = _as_sample(readings[-1])  # finer than the live values, which are rounded
+            if readings:
+                self.latest = _as_sample(readings[-1])  # finer than the live values, which are rounded
+            if unknown:
+                await self._trip(unknown)
+                return
             for reading in readings:
                 if trip := self.limits.check(_as_sample(reading)):
                     await self._trip(trip.reason)

@@ -16,7 +16,7 @@ from protocols.limits import Limits
 from protocols.program import Kind, Program, Quantity, SweepPlan
 from protocols.program import Step as ProgramStep
 from station import sequencer
-from station.channel import MIN_PERIOD_S, Channel, ChannelError, Progress, Surroundings
+from station.channel import MIN_PERIOD_S, Channel, ChannelError, Progress, Surroundings, beyond_limits
 from station.readings import ChannelState, Level, RunState, Spectrum
 from station.run import Run
 from station.sensors import Sensor
@@ -36,6 +36,7 @@ from station.sequencer import (
 from station.workers import Patience, Worker
 
 LONGEST_RESTART_COMMIT_S = 2.0
+HELD_SHARE = 0.95
 CLAMP_MARGIN_V = 0.02
 """How far beyond a step's end of voltage the source itself may go: more than its error, less than harm."""
 
@@ -60,6 +61,7 @@ class HostChannel(Channel):
         self._patience = Patience(around.lost_after_s)
         self._sweeping: asyncio.Task[None] | None = None
         self._on_by_hand = False
+        self._tripped_by: Sample | None = None  # stored once the circuit is open
         self._first: Sample | None = None  # taken with the last set point, not yet looked at
         self._connected = False  # the source is on, and measures the cell
         self._measuring = False  # this very channel has the impedance instrument and measures
@@ -85,6 +87,7 @@ class HostChannel(Channel):
         if limits.limits.watches_temperature():
             raise ChannelError(f"channel {self.name} has no thermometer, and a limit of temperature is set")
         problems = [p for step in run.program.steps() if (p := self._problem(run.program, step))]
+        problems += beyond_limits(run, limits.limits)
         if problems:
             raise DocumentError(problems)
 
@@ -151,7 +154,10 @@ class HostChannel(Channel):
 
     def _halt(self) -> None:
         self._interrupt_sweep()
+        tripped_by, self._tripped_by = self._tripped_by, None
         if self._program is not None and self._state is not None:
+            if tripped_by is not None:
+                self._keep(sequencer.record(self._program, self._state, tripped_by))
             self._keep(self._do(sequencer.pause))
 
     def _restore(self, run: Run, state: str | None) -> None:
@@ -215,6 +221,7 @@ class HostChannel(Channel):
         assert self._program is not None and self._state is not None
         sample = await self._sampled()
         if trip := self._check(sample):
+            self._tripped_by = sample
             await self._trip(trip.reason)
         else:
             await self._follow(sequencer.advance(self._program, self._state, sample))
@@ -350,7 +357,8 @@ class HostChannel(Channel):
                 clamped = _clamped(protection, current, until_V)
                 return await self._insist(interface.Current(current), clamped)
             case HoldVoltage(voltage, limit):
-                narrowed = replace(protection, current_max_A=min(protection.current_max_A, limit or math.inf))
+                most_A = HELD_SHARE * protection.current_max_A  # at the limit itself it would trip
+                narrowed = replace(protection, current_max_A=min(most_A, limit or math.inf))
                 return await self._insist(interface.Voltage(voltage), narrowed)
             case MeasureImpedance(plan):
                 await self._insist(None, protection)

@@ -177,6 +177,15 @@ def advance(program: Program, state: State, sample: Sample) -> Outcome:
     return Outcome(state, (), readings)
 
 
+def record(program: Program, state: State, sample: Sample) -> Outcome:
+    """Store this sample whatever the rules say, and nothing more: the last one before a trip."""
+    if state.phase is not Phase.RUNNING or not _is_number(sample):
+        return Outcome(state)
+    step = current_step(program, state)
+    state, readings = _recorded(program, _integrated(state, sample), step, sample, last=True)
+    return Outcome(state, (), readings)
+
+
 def swept(program: Program, state: State, spectrum: Spectrum, time: float) -> Outcome:
     """The sweep of the present step is done."""
     step = current_step(program, state)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from calibration.record import Calibration, newest
 from drivers.interface import ImpedanceSource, Instrument, ProgramCycler, ResistanceMeter, Source
 from drivers.registry import DRIVERS, open_instrument
-from drivers.simulated.clock import Clock, ScaledClock
+from drivers.simulated.clock import Clock, ScaledClock, SteadyClock
 from protocols import library
 from protocols.cell import read_cell
 from protocols.compile import read_protocol
@@ -321,7 +321,7 @@ def _opener(section: InstrumentSection) -> Callable[[], Instrument]:
 
 def _clock(config: StationConfig) -> Clock:
     if config.simulation is None:
-        return ScaledClock()
+        return SteadyClock()
     return ScaledClock(config.simulation.speed, config.simulation.epoch)
 
 

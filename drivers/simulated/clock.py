@@ -37,6 +37,21 @@ class ScaledClock:
         time.sleep(max(0.0, seconds) / self.speed)
 
 
+class SteadyClock:
+    """The wall's clock as it was when this was made, going on without the steps of a corrected system clock."""
+
+    speed = 1.0
+
+    def __init__(self) -> None:
+        self._offset_s = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        return self._offset_s + time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(max(0.0, seconds))
+
+
 @dataclass
 class ManualClock:
     """A clock that stands until it is told to go on."""
