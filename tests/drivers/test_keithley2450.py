@@ -518,7 +518,7 @@ def proxy(virtual):
 
 
 def test_silence_while_applying_is_told_and_the_source_is_off_once_it_is_back(proxy, virtual, cell):
-    smu = Keithley2450(proxy.address(virtual.resource), timeout_s=0.2)
+    smu = Keithley2450(proxy.address(virtual.resource), timeout_s=0.5)
     proxy.spoil = swallow
     with pytest.raises(InstrumentTimeout) as caught:
         smu.apply(Current(0.05), LIMITS)
@@ -530,7 +530,7 @@ def test_silence_while_applying_is_told_and_the_source_is_off_once_it_is_back(pr
 
 
 def test_a_link_lost_in_the_middle_of_a_look_at_the_cell_leaves_no_output_on(proxy, virtual, cell):
-    smu = Keithley2450(proxy.address(virtual.resource), timeout_s=0.2)
+    smu = Keithley2450(proxy.address(virtual.resource), timeout_s=0.5)
     proxy.spoil = lambda chunk: None if virtual.output_is_on else chunk  # gone as soon as it is on
     proxy.refuse = True
     with pytest.raises(InstrumentError):
@@ -549,7 +549,7 @@ def test_a_link_lost_in_the_middle_of_a_look_at_the_cell_leaves_no_output_on(pro
 
 
 def test_closing_a_lost_instrument_says_that_it_may_be_on(proxy, virtual):
-    smu = Keithley2450(proxy.address(virtual.resource), timeout_s=0.2)
+    smu = Keithley2450(proxy.address(virtual.resource), timeout_s=0.5)
     smu.apply(Current(0.05), LIMITS)
     proxy.refuse = True
     proxy.drop()
