@@ -145,6 +145,21 @@ DIRECTIONS: Mapping[Kind, int] = {Kind.CHARGE: 1, Kind.DISCHARGE: -1}
 
 
 @dataclass(frozen=True, slots=True)
+class CycleCount:
+    """Cycles as a run goes on: a new one begins where the run's first direction comes again after the other one."""
+
+    cycle: int = 1
+    first_direction: int = 0  # +1 or -1 once the run has driven the cell
+    direction: int = 0  # the last one driven
+
+    def entering(self, kind: Kind) -> CycleCount:
+        direction = DIRECTIONS.get(kind, 0)
+        first = self.first_direction or direction
+        again = direction != 0 and direction == first and self.direction == -first
+        return CycleCount(self.cycle + again, first, direction or self.direction)
+
+
+@dataclass(frozen=True, slots=True)
 class _Course:
     """How the direction goes in a part of a program; 0 where nothing drives the cell."""
 

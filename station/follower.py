@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pydantic import TypeAdapter
 
 from drivers.interface import CyclerRecord
-from protocols.program import DIRECTIONS, Program, Step
+from protocols.program import DIRECTIONS, CycleCount, Program, Step
 from station.readings import Reading, StepSummary
 
 STEP_CHANGE_S = 1e-3
@@ -125,15 +125,13 @@ def _is_new_step(state: FollowState, record: CyclerRecord) -> bool:
 
 
 def _enter(state: FollowState, step: Step) -> FollowState:
-    direction = DIRECTIONS.get(step.kind, 0)
-    first = state.first_direction or direction
-    again = direction != 0 and direction == first and state.direction == -first
+    count = CycleCount(state.cycle, state.first_direction, state.direction).entering(step.kind)
     return replace(
         state,
         step=state.step + 1,
-        cycle=state.cycle + again,
-        first_direction=first,
-        direction=direction or state.direction,
+        cycle=count.cycle,
+        first_direction=count.first_direction,
+        direction=count.direction,
         last_capacity_Ah=0.0,
         last_energy_Wh=0.0,
         net_before_step_Ah=state.last.net_capacity_Ah if state.last else 0.0,

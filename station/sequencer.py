@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from pydantic import TypeAdapter
 
-from protocols.program import DIRECTIONS, Condition, Kind, Program, Quantity, Repeat, Step, SweepPlan
+from protocols.program import Condition, CycleCount, Kind, Program, Quantity, Repeat, Step, SweepPlan
 from station.readings import Reading, Spectrum, StepSummary
 
 CHARGE_TOLERANCE = 2e-4
@@ -561,17 +561,14 @@ def _jump(program: Program, repeat: Repeat, index: int, passes: list[int]) -> in
 
 
 def _enter(program: Program, state: State, step: Step, time: float) -> Outcome:
-    direction = DIRECTIONS.get(step.kind, 0)
-    cycle, first = state.cycle, state.first_direction or direction
-    if direction and direction == first and state.direction == -first:
-        cycle += 1
+    count = CycleCount(state.cycle, state.first_direction, state.direction).entering(step.kind)
     state = replace(
         state,
         step=state.step + 1,
         step_start_time=time,
-        cycle=cycle,
-        first_direction=first,
-        direction=direction or state.direction,
+        cycle=count.cycle,
+        first_direction=count.first_direction,
+        direction=count.direction,
         holding=False,
         step_capacity_Ah=0.0,
         step_energy_Wh=0.0,

@@ -27,7 +27,7 @@ from station.config import ChannelSection, InstrumentSection, StationConfig, has
 from station.cycler_channel import CyclerChannel, CyclerFeed, feed_period_s
 from station.host_channel import HostChannel
 from station.journal import Journal
-from station.readings import CellView, ChannelState, ChannelView, Level, ProtocolView, RunState, RunView, StationView
+from station.readings import CellView, ChannelState, Level, ProtocolView, RunState, RunView, StationView
 from station.run import Request, Run, prepare, revive, snapshot
 from station.safety import LimitsInForce
 from station.sensors import Sensor, scan
@@ -207,9 +207,6 @@ class Station:
             store=self.writer.trouble or "ok",
             channels=tuple(channel.view() for channel in self.channels.values()),
         )
-
-    def channel_views(self) -> tuple[ChannelView, ...]:
-        return tuple(channel.view() for channel in self.channels.values())
 
     def protocols(self) -> tuple[ProtocolView, ...]:
         """Those of the station's folder and the library; a broken file is left out here, 'protocol check' names it."""
