@@ -102,6 +102,8 @@ class Document:
         node: Any = self._tree
         line, column = 0, 0
         for key in place:
+            if isinstance(node, Mapping) and isinstance(key, int):
+                continue  # a single mapping stands where a list may
             try:
                 marks: Any = node
                 line, column = marks.lc.key(key) if isinstance(node, Mapping) else marks.lc.item(key)

@@ -17,6 +17,9 @@ from pydantic import BeforeValidator, InstanceOf, WithJsonSchema
 _NUMBER = r"(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _NUMBER_AND_UNIT = re.compile(rf"\s*([-+]?{_NUMBER})\s*(.*?)\s*", re.DOTALL)
 _C_RATE = re.compile(rf"\s*({_NUMBER})?\s*C\s*(?:/\s*({_NUMBER}))?\s*")
+_OF_STEP = re.compile(r"(.*\d.*|\s*C\s*|.*C\s*/.*?)\s+of\s+(?:step\s+)?(\S.*?)\s*")
+_AGAINST = re.compile(r"(.*?)\s+vs\.?\s+(\S.*?)\s*", re.DOTALL)
+_PERCENT = re.compile(rf"\s*([-+]?{_NUMBER})\s*%\s*")
 _POWER = r"(?:(?:\^|\*\*)-?\d|⁻[¹²³])?"
 _NAME = rf"(?:°?[^\W\d_]+(?:_[^\W\d_]+)*|%){_POWER}"
 # Units and their powers, and nothing else that pint's parser would evaluate.
@@ -88,6 +91,44 @@ SquareMillimetres = Annotated[float, *_quantity("mm^2", "an area")]
 AmpereHours = Annotated[float, *_quantity("Ah", "a capacity")]
 AmpereHoursPerGram = Annotated[float, *_quantity("Ah/g", "a specific capacity")]
 Newtons = Annotated[float, *_quantity("N", "a force")]
+Watts = Annotated[float, *_quantity("W", "a power")]
+WattHours = Annotated[float, *_quantity("Wh", "an energy")]
+Ohms = Annotated[float, *_quantity("ohm", "a resistance")]
+Kelvins = Annotated[float, *_quantity("K", "a difference of temperature")]
+VoltsPerSecond = Annotated[float, *_quantity("V/s", "a change of voltage with time")]
+AmperesPerSecond = Annotated[float, *_quantity("A/s", "a change of current with time")]
+PascalsPerSecond = Annotated[float, *_quantity("Pa/s", "a change of pressure with time")]
+
+
+def share(value: object) -> float:
+    """Read '80 %' as 0.8."""
+    if isinstance(value, str) and (match := _PERCENT.fullmatch(value)):
+        return float(match[1]) / 100.0
+    raise QuantityError(f"{value!r} is not a share; write it like '80 %'")
+
+
+Share = Annotated[
+    float, BeforeValidator(share), WithJsonSchema({"type": "string", "description": "a share, such as '80 %'"})
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Potential:
+    """A voltage between the cell's terminals (`against` is empty) or against something that is named."""
+
+    volts: float
+    against: str
+    text: str
+
+
+def potential(value: object) -> Potential:
+    """Read '2 V', '0.05 V vs Li+/Li' or '10 mV vs OCV'."""
+    if isinstance(value, Potential):
+        return value
+    text = value if isinstance(value, str) else str(value)
+    if match := _AGAINST.fullmatch(text):
+        return Potential(number(match[1], "V", "a voltage"), match[2], text.strip())
+    return Potential(number(value, "V", "a voltage"), "", text.strip())
 
 
 class Basis(StrEnum):
@@ -101,11 +142,15 @@ class Basis(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A current by its basis: A, A/cm², A/g, or the multiple of 1C (per hour)."""
+    """A current by its basis: A, A/cm², A/g, or the multiple of 1C (per hour).
+
+    `of_step` names the earlier step whose measured charge 1C refers to; empty for the cell's own capacity.
+    """
 
     value: float
     basis: Basis
     text: str
+    of_step: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +163,15 @@ class Charge:
 
 
 def rate(value: object) -> Rate:
-    """Read '1 mA', '0.5 mA/cm^2', '175 mA/g', '0.2 C' or 'C/5'."""
+    """Read '1 mA', '0.5 mA/cm^2', '175 mA/g', '0.2 C', 'C/5' or '0.5 C of formation'."""
     if isinstance(value, Rate):
         return value
     text = value if isinstance(value, str) else str(value)
+    if match := _OF_STEP.fullmatch(text):
+        measured = rate(match[1])
+        if measured.basis is not Basis.CAPACITY:
+            raise QuantityError(f"'{text.strip()}': only a C-rate refers to a step, such as '0.5 C of {match[2]}'")
+        return Rate(measured.value, Basis.CAPACITY, text.strip(), match[2])
     if match := _C_RATE.fullmatch(text):
         return Rate(_multiple(match, text), Basis.CAPACITY, text.strip())
     wanted = "a current, such as '1 mA', '0.5 mA/cm^2', '175 mA/g' or '0.2 C'"
@@ -164,4 +214,9 @@ ChargeField = Annotated[
     InstanceOf[Charge],
     BeforeValidator(charge),
     WithJsonSchema({"type": "string", "description": "a capacity: '3 mAh', '2 mAh/cm^2' or '1000 mAh/g'"}),
+]
+PotentialField = Annotated[
+    InstanceOf[Potential],
+    BeforeValidator(potential),
+    WithJsonSchema({"type": "string", "description": "a voltage: '2 V', '0.05 V vs Li+/Li' or '10 mV vs OCV'"}),
 ]
