@@ -106,12 +106,12 @@ def same(one: object, other: object) -> bool:
 
 
 def until_it_answers(exchange: Callable[[], object], within_s: float = 5.0) -> object:
-    """The first answer, while the driver is allowed to say `Unreachable`."""
+    """The first answer; until then the driver may say `Unreachable`, or on a busy machine that none came in time."""
     deadline = time.monotonic() + within_s
     while True:
         try:
             return exchange()
-        except Unreachable:
+        except (Unreachable, InstrumentTimeout):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
@@ -151,7 +151,7 @@ def test_leaving_the_context_closes_it(bench):
 
 
 def test_silence_is_a_time_out_within_its_limit_and_no_answer_comes_late(bench):
-    right = bench.exchange()
+    right = until_it_answers(bench.exchange)
     bench.proxy.spoil = swallow
     began = time.monotonic()
     with pytest.raises(InstrumentTimeout) as caught:
@@ -164,7 +164,7 @@ def test_silence_is_a_time_out_within_its_limit_and_no_answer_comes_late(bench):
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_a_cut_reply_is_an_error_never_a_value(bench, count):
-    right = bench.exchange()
+    right = until_it_answers(bench.exchange)
     bench.proxy.spoil = cut_after(count)
     with pytest.raises(InstrumentError):
         bench.exchange()
@@ -173,7 +173,7 @@ def test_a_cut_reply_is_an_error_never_a_value(bench, count):
 
 
 def test_a_garbled_reply_is_an_error_never_a_value(bench):
-    right = bench.exchange()
+    right = until_it_answers(bench.exchange)
     bench.proxy.spoil = garble
     with pytest.raises(InstrumentError):
         bench.exchange()
@@ -182,7 +182,7 @@ def test_a_garbled_reply_is_an_error_never_a_value(bench):
 
 
 def test_a_doubled_reply_is_never_taken_for_the_next_answer(bench):
-    right = bench.exchange()
+    right = until_it_answers(bench.exchange)
     bench.proxy.spoil = double
     for _ in range(3):
         try:
@@ -194,19 +194,19 @@ def test_a_doubled_reply_is_never_taken_for_the_next_answer(bench):
 
 
 def test_a_reply_byte_by_byte_is_the_same_reply(bench):
-    right = bench.exchange()
+    right = until_it_answers(bench.exchange)
     bench.proxy.spoil = dribble
     assert same(bench.exchange(), right)
 
 
 def test_a_dropped_link_comes_back_by_itself(bench):
-    right = bench.exchange()
+    right = until_it_answers(bench.exchange)
     bench.proxy.drop()
     assert same(until_it_answers(bench.exchange), right)
 
 
 def test_a_link_that_cannot_be_made_is_unreachable_until_it_can(bench):
-    right = bench.exchange()
+    right = until_it_answers(bench.exchange)
     bench.proxy.refuse = True
     bench.proxy.drop()
     with pytest.raises(InstrumentError):
