@@ -65,6 +65,20 @@ class Spectrum:
     imaginary_ohm: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class MarkerEvent:
+    """A named moment of a run, for whoever looks at the cell with something else."""
+
+    name: str
+    time: float
+    test_time_s: float
+    step: int
+    step_name: str
+    cycle: int
+    state_of_charge: float | None  # 1 is full; None where the cell does not say enough
+    triggered: bool  # the bench's trigger line was to be pulsed
+
+
 class Level(StrEnum):
     INFO = "info"
     WARNING = "warning"
