@@ -28,7 +28,7 @@ from station.readings import Reading, Spectrum, StepSummary
 from station.sequencer import CHARGE_TOLERANCE, Outcome, Sample, State
 
 T0 = 1_790_000_000.0
-RULE = RecordRule(30.0, 5e-3, 2e3)
+RULE = RecordRule(30.0, voltage_V=5e-3, pressure_Pa=2e3)
 SWEEP = SweepPlan((1e3, 1.0), 0.01, None)
 
 

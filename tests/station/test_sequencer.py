@@ -90,7 +90,7 @@ def test_capacity_ends_a_step_as_a_magnitude() -> None:
 
 @given(st.floats(0.001, 1e7), st.floats(0, 1e5))
 def test_a_time_ends_exactly_when_it_was_due(seconds: float, start: float) -> None:
-    one = program(rest(seconds), rule=RecordRule(1e9, None, None))
+    one = program(rest(seconds), rule=RecordRule(1e9))
     state = sequencer.begin(one, T0 + start).state
     state = sequencer.advance(one, state, Sample(T0 + start, 1.0, 0.0)).state
     due = sequencer.next_due(one, state)
@@ -188,7 +188,7 @@ def test_a_spectrum_belongs_to_its_step_and_cycle() -> None:
 
 
 def test_recorded_by_time_and_by_change() -> None:
-    log = Log(program(rest(1e6), rule=RecordRule(30.0, 5e-3, 2e3)))
+    log = Log(program(rest(1e6), rule=RecordRule(30.0, voltage_V=5e-3, pressure_Pa=2e3)))
     for at in range(0, 61, 10):
         log.sample(at, 1.0, pressure_Pa=5e5)
     log.sample(61, 1.004, pressure_Pa=5e5)
@@ -201,7 +201,7 @@ def test_recorded_by_time_and_by_change() -> None:
 
 
 def test_a_kink_of_the_current_is_recorded_where_it_is() -> None:
-    log = Log(program(charge(time=1e6), rule=RecordRule(1000.0, None, None)))
+    log = Log(program(charge(time=1e6), rule=RecordRule(1000.0)))
     for at in range(0, 100, 10):
         log.sample(at, 1.0, 1e-3)
     for at in range(100, 200, 10):
@@ -210,7 +210,7 @@ def test_a_kink_of_the_current_is_recorded_where_it_is() -> None:
 
 
 def test_the_noise_of_a_rest_fills_no_database() -> None:
-    log = Log(program(rest(1e6), rule=RecordRule(1000.0, None, None)))
+    log = Log(program(rest(1e6), rule=RecordRule(1000.0)))
     for at in range(2000):
         log.sample(at, 1.0, 1e-9 * math.sin(at * at))
     assert len(log.readings) == 2
@@ -255,7 +255,7 @@ def test_impedance_every_so_many_cycles() -> None:
 
 
 def test_a_pause_stops_the_clock_and_loses_no_charge() -> None:
-    log = Log(program(charge(1e-3, time=100), rest(1), rule=RecordRule(1e6, None, None)))
+    log = Log(program(charge(1e-3, time=100), rest(1), rule=RecordRule(1e6)))
     for at in (0, 20, 40):
         log.sample(at, 1.0, 1e-3)
     log.pause(45)
@@ -332,7 +332,7 @@ def test_what_ended_during_the_gap_ends_at_once() -> None:
 
 
 def test_a_source_that_was_found_off_counts_nothing_and_the_clock_stood() -> None:
-    log = Log(program(charge(1e-3, time=100), rule=RecordRule(1e6, None, None)))
+    log = Log(program(charge(1e-3, time=100), rule=RecordRule(1e6)))
     for at in (0, 20, 40):
         log.sample(at, 1.0, 1e-3)
     log.restore(3640, 0.9, 0.0, on=False)
@@ -381,7 +381,7 @@ def test_a_source_that_does_something_else_is_told_again_and_nothing_is_bridged(
 
 def test_a_current_that_decayed_in_the_gap_is_bridged_by_an_estimate() -> None:
     step = hold(2.0, 1e-2, time=1e6)
-    log = Log(program(step, rule=RecordRule(1e6, None, None)))
+    log = Log(program(step, rule=RecordRule(1e6)))
 
     def current_A(at: float) -> float:
         return 1e-3 * math.exp(-at / 1000)

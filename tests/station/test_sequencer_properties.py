@@ -34,8 +34,8 @@ intervals = st.floats(0.01, 500.0)
 rules = st.builds(
     RecordRule,
     st.floats(0.5, 5000.0),
-    st.one_of(st.none(), st.floats(1e-4, 0.1)),
-    st.one_of(st.none(), st.floats(100.0, 1e4)),
+    voltage_V=st.one_of(st.none(), st.floats(1e-4, 0.1)),
+    pressure_Pa=st.one_of(st.none(), st.floats(100.0, 1e4)),
 )
 samples = st.lists(st.tuples(intervals, st.floats(0.0, 4.0), currents, st.floats(1e5, 1e6)), min_size=1, max_size=60)
 
