@@ -10,7 +10,8 @@ from protocols.cell import parse_cell
 from protocols.compile import parse_protocol
 from protocols.program import Program
 from station import sequencer
-from station.sequencer import Command, HoldCurrent, HoldVoltage, MeasureImpedance, Phase, Sample
+from station.commands import Command, HoldCurrent, HoldVoltage, MeasureImpedance
+from station.sequencer import Phase, Sample
 
 CYCLES = 20
 PROTOCOL = """\

@@ -15,11 +15,24 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeAlias
 
 from pydantic import TypeAdapter
 
-from protocols.program import Condition, CycleCount, Kind, Program, Quantity, Repeat, Step, SweepPlan
+from protocols.program import (
+    Condition,
+    ConstantCurrent,
+    ConstantVoltage,
+    CycleCount,
+    Kind,
+    Only,
+    Program,
+    Quantity,
+    RecordRule,
+    Repeat,
+    Step,
+    SweepPlan,
+)
+from station.commands import Command, Finish, HoldCurrent, HoldVoltage, MeasureImpedance, OpenCircuit, Rest
 from station.readings import Reading, Spectrum, StepSummary
 
 CHARGE_TOLERANCE = 2e-4
@@ -40,44 +53,6 @@ class Sample:
     pressure_U_Pa: float | None = None
     calibration: str | None = None
     temperature_degC: float | None = None
-
-
-# --- commands
-
-
-@dataclass(frozen=True, slots=True)
-class OpenCircuit:
-    """Open the circuit: the source is disconnected, and sees nothing of the cell."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """No current, with the voltage measured."""
-
-
-@dataclass(frozen=True, slots=True)
-class HoldCurrent:
-    current_A: float
-    until_V: float | None = None  # where the step ends or goes over to a hold: the source need not go beyond
-
-
-@dataclass(frozen=True, slots=True)
-class HoldVoltage:
-    voltage_V: float
-    current_max_A: float | None  # None: the channel's own limit
-
-
-@dataclass(frozen=True, slots=True)
-class MeasureImpedance:
-    plan: SweepPlan
-
-
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """The program is done; the circuit is open already."""
-
-
-Command: TypeAlias = OpenCircuit | Rest | HoldCurrent | HoldVoltage | MeasureImpedance | Finish
 
 
 # --- state
@@ -169,11 +144,11 @@ def advance(program: Program, state: State, sample: Sample) -> Outcome:
     if reason is not None:
         after = _leave(program, state, sample.time, reason)
         return replace(after, readings=readings)
-    if step.kind in (Kind.CHARGE, Kind.DISCHARGE) and step.voltage_V is not None and not state.holding:
-        beyond = sample.voltage_V >= step.voltage_V if step.kind is Kind.CHARGE else sample.voltage_V <= step.voltage_V
+    if step.kind in (Kind.CHARGE, Kind.DISCHARGE) and step.hold_V is not None and not state.holding:
+        beyond = sample.voltage_V >= step.hold_V if step.kind is Kind.CHARGE else sample.voltage_V <= step.hold_V
         if beyond:
             state = replace(state, holding=True)
-            return Outcome(state, (drive(step, state),), readings)
+            return Outcome(state, (drive(program, state),), readings)
     return Outcome(state, (), readings)
 
 
@@ -189,7 +164,7 @@ def record(program: Program, state: State, sample: Sample) -> Outcome:
 def swept(program: Program, state: State, spectrum: Spectrum, time: float) -> Outcome:
     """The sweep of the present step is done."""
     step = current_step(program, state)
-    if state.phase is not Phase.RUNNING or step.sweep is None:
+    if state.phase is not Phase.RUNNING or not isinstance(step.setpoint, SweepPlan):
         return Outcome(state)
     number = state.spectra + 1
     numbered = replace(spectrum, number=number, step=state.step, cycle=state.cycle)
@@ -212,7 +187,7 @@ def resume(program: Program, state: State, time: float) -> Outcome:
         return Outcome(state)
     moved = state.step_start_time + max(0.0, time - state.paused_at)
     state = replace(_overdue(program, state), phase=Phase.RUNNING, paused_at=None, step_start_time=moved)
-    return Outcome(state, (drive(current_step(program, state), state),))
+    return Outcome(state, (drive(program, state),))
 
 
 def skip(program: Program, state: State, time: float, reason: str = "skipped") -> Outcome:
@@ -245,7 +220,7 @@ def restore(program: Program, state: State, sample: Sample, output_is_on: bool) 
         return Outcome(state, (OpenCircuit(),))
     if not output_is_on:
         return _unbridged(program, state, sample)
-    if _carried_out(drive(current_step(program, state), state), sample):
+    if _carried_out(drive(program, state), sample):
         return _bridged(program, state, sample)
     if state.previous is None:
         return _not_begun(program, state, sample)
@@ -271,7 +246,7 @@ def before_gap_A(program: Program, state: State, sample: Sample) -> float:
     """The current at the beginning of a gap, as far as it is known: the last one seen, or what the step begins with."""
     if state.previous is not None:
         return state.previous.current_A
-    command = drive(current_step(program, state), state)
+    command = drive(program, state)
     return command.current_A if isinstance(command, HoldCurrent) else sample.current_A
 
 
@@ -307,7 +282,7 @@ def _bridged(program: Program, state: State, sample: Sample) -> Outcome:
     after = outcome.state
     if after.step == state.step:  # what the rows lack of an estimated charge, no other row would bring
         after = replace(after, missed_Ah=state.missed_Ah)
-    return replace(outcome, state=after, commands=outcome.commands or (drive(current_step(program, after), after),))
+    return replace(outcome, state=after, commands=outcome.commands or (drive(program, after),))
 
 
 def _not_begun(program: Program, state: State, sample: Sample) -> Outcome:
@@ -315,7 +290,7 @@ def _not_begun(program: Program, state: State, sample: Sample) -> Outcome:
     began = replace(sample, time=state.step_start_time)
     gone_on = _over_gap(state, began, sample)
     state = replace(state, net_capacity_Ah=gone_on.net_capacity_Ah, step_start_time=max(began.time, sample.time))
-    return Outcome(state, (drive(current_step(program, state), state),))
+    return Outcome(state, (drive(program, state),))
 
 
 def _over_gap(state: State, before: Sample, now: Sample) -> State:
@@ -332,7 +307,7 @@ def _unbridged(program: Program, state: State, sample: Sample) -> Outcome:
         stood_since = sample.time - state.previous_step_time_s
         state = replace(state, step_start_time=max(state.step_start_time, stood_since))
     state, readings = _flushed(state)
-    return Outcome(_overdue(program, state), (drive(step, state),), readings)
+    return Outcome(_overdue(program, state), (drive(program, state),), readings)
 
 
 # --- what the channel asks
@@ -344,33 +319,38 @@ def current_step(program: Program, state: State) -> Step:
     return operation
 
 
-def drive(step: Step, state: State) -> Command:
-    """The command that carries out a step."""
-    match step.kind:
-        case Kind.REST:
+def drive(program: Program, state: State) -> Command:
+    """The command that carries out the present step."""
+    step = current_step(program, state)
+    match step.setpoint:
+        case None:
             return Rest()
-        case Kind.IMPEDANCE:
-            assert step.sweep is not None
-            return MeasureImpedance(step.sweep)
-        case Kind.HOLD:
-            assert step.voltage_V is not None
-            return HoldVoltage(step.voltage_V, step.current_A)
+        case SweepPlan():
+            return MeasureImpedance(step.setpoint)
+        case ConstantVoltage(voltage_V, current_max_A):
+            return HoldVoltage(voltage_V, current_max_A)
+        case ConstantCurrent(current_A):
+            if state.holding and step.hold_V is not None:
+                return HoldVoltage(step.hold_V, abs(current_A))
+            return HoldCurrent(current_A, _until_V(step))
         case _:
-            assert step.current_A is not None
-            if state.holding and step.voltage_V is not None:
-                return HoldVoltage(step.voltage_V, abs(step.current_A))
-            return HoldCurrent(step.current_A, _until_V(step))
+            raise NotImplementedError(f"step {step.name}: {step.setpoint} is not carried out yet")
 
 
 def next_due(program: Program, state: State) -> float:
     """When the next sample is wanted at the latest, for a time to end a step or a reading to be recorded."""
     if state.phase is not Phase.RUNNING:
         return math.inf
-    ends = [
-        state.step_start_time + end.value for end in current_step(program, state).ends if end.quantity is Quantity.TIME
+    step = current_step(program, state)
+    times = [
+        condition.value for end in step.ends for condition in end.conditions if condition.quantity is Quantity.TIME
     ]
-    record = state.recorded.time + program.record.every_s if state.recorded else -math.inf
-    return min(record, *ends) if ends else record
+    record = state.recorded.time + _rule(program, step).every_s if state.recorded else -math.inf
+    return min(record, *(state.step_start_time + time_s for time_s in times)) if times else record
+
+
+def _rule(program: Program, step: Step) -> RecordRule:
+    return step.record or program.record
 
 
 # --- inside a step
@@ -378,9 +358,16 @@ def next_due(program: Program, state: State) -> float:
 
 def _until_V(step: Step) -> float | None:
     rising = step.kind is Kind.CHARGE
-    ends = [end.value for end in step.ends if end.quantity is Quantity.VOLTAGE and end.rising is rising]
-    if step.voltage_V is not None:
-        ends.append(step.voltage_V)
+    ends = [
+        end.conditions[0].value
+        for end in step.ends
+        if len(end.conditions) == 1
+        and not end.for_s
+        and end.conditions[0].quantity is Quantity.VOLTAGE
+        and end.conditions[0].rising is rising
+    ]
+    if step.hold_V is not None:
+        ends.append(step.hold_V)
     return (min(ends) if rising else max(ends)) if ends else None
 
 
@@ -417,9 +404,9 @@ def _counted(state: State, sample: Sample, seconds: float, current_A: float, pow
 
 
 def _end(step: Step, state: State, sample: Sample) -> str | None:
-    for condition in step.ends:
-        if _met(condition, step, state, sample):
-            return str(condition)
+    for end in step.ends:
+        if all(_met(condition, step, state, sample) for condition in end.conditions):
+            return str(end)
     return None
 
 
@@ -437,6 +424,8 @@ def _met(condition: Condition, step: Step, state: State, sample: Sample) -> bool
             return condition.met_by(abs(state.step_capacity_Ah))
         case Quantity.PRESSURE:
             return condition.met_by(sample.pressure_Pa)
+        case _:
+            raise NotImplementedError(f"step {step.name}: {condition} is not looked at yet")
 
 
 def _recorded(
@@ -446,7 +435,7 @@ def _recorded(
     rows: tuple[Reading, ...] = ()
     reading = _reading(state, step, sample)
     missed = state.missed_Ah + _missed(state.recorded, reading)
-    due = last or _due(program, state, sample)
+    due = last or _due(_rule(program, step), state, sample)
     too_much = abs(missed) > CHARGE_TOLERANCE * abs(state.step_capacity_Ah)
     if too_much and step.kind is not Kind.REST:  # the charge of a rest is noise
         state, rows = _flushed(state)
@@ -456,8 +445,8 @@ def _recorded(
     return replace(state, pending=reading), rows
 
 
-def _due(program: Program, state: State, sample: Sample) -> bool:
-    mark, rule = state.recorded, program.record
+def _due(rule: RecordRule, state: State, sample: Sample) -> bool:
+    mark = state.recorded
     if mark is None or sample.time - mark.time >= rule.every_s - 1e-6:
         return True
     if rule.voltage_V is not None and abs(sample.voltage_V - mark.voltage_V) >= rule.voltage_V:
@@ -469,8 +458,8 @@ def _due(program: Program, state: State, sample: Sample) -> bool:
 
 def _overdue(program: Program, state: State) -> State:
     """The next sample is to be recorded, whatever the rule says."""
-    mark = state.recorded
-    return replace(state, recorded=mark and replace(mark, time=mark.time - program.record.every_s))
+    mark, rule = state.recorded, _rule(program, current_step(program, state))
+    return replace(state, recorded=mark and replace(mark, time=mark.time - rule.every_s))
 
 
 def _missed(mark: Mark | None, reading: Reading) -> float:
@@ -542,12 +531,16 @@ def _enter_next(program: Program, state: State, time: float) -> Outcome:
     index, passes = state.operation + 1, list(state.passes)
     while index < len(program.operations):
         operation = program.operations[index]
-        if isinstance(operation, Repeat):
-            index = _jump(program, operation, index, passes)
-        elif state.cycle % operation.every:
-            index += 1
-        else:
-            return _enter(program, replace(state, operation=index, passes=tuple(passes)), operation, time)
+        match operation:
+            case Step():
+                return _enter(program, replace(state, operation=index, passes=tuple(passes)), operation, time)
+            case Repeat():
+                index = _jump(program, operation, index, passes)
+            case Only(past, loop=loop):
+                number = state.cycle if loop is None else passes[program.loops.index(loop)] + 1
+                index = index + 1 if operation.allows(number) else past
+            case _:
+                raise NotImplementedError(f"{operation} is not carried out yet")
     return Outcome(replace(state, phase=Phase.FINISHED, passes=tuple(passes)), (OpenCircuit(), Finish()))
 
 
@@ -578,4 +571,4 @@ def _enter(program: Program, state: State, step: Step, time: float) -> Outcome:
         pending=None,
         missed_Ah=0.0,
     )
-    return Outcome(state, (drive(step, state),))
+    return Outcome(state, (drive(program, state),))

@@ -9,13 +9,26 @@ from dataclasses import dataclass, field
 from pytest import approx
 
 from protocols.limits import Limits
-from protocols.program import Condition, Kind, Operation, Program, Quantity, RecordRule, Step, SweepPlan
+from protocols.program import (
+    Condition,
+    ConstantCurrent,
+    ConstantVoltage,
+    End,
+    Kind,
+    Operation,
+    Program,
+    Quantity,
+    RecordRule,
+    Step,
+    SweepPlan,
+)
 from station import sequencer
+from station.commands import Command
 from station.readings import Reading, Spectrum, StepSummary
-from station.sequencer import CHARGE_TOLERANCE, Command, Outcome, Sample, State
+from station.sequencer import CHARGE_TOLERANCE, Outcome, Sample, State
 
 T0 = 1_790_000_000.0
-RULE = RecordRule(30.0, 5e-3, 2e3)
+RULE = RecordRule(30.0, voltage_V=5e-3, pressure_Pa=2e3)
 SWEEP = SweepPlan((1e3, 1.0), 0.01, None)
 
 
@@ -23,29 +36,36 @@ def program(*operations: Operation, rule: RecordRule = RULE) -> Program:
     return Program("test", "test.yaml", operations, rule, Limits())
 
 
-def ends(**values: float) -> tuple[Condition, ...]:
+def ends(**values: float) -> tuple[End, ...]:
     """`time=5`, `voltage_above=2`, `current_below=1e-4`, ..."""
     found = []
     for key, value in values.items():
         name, _, way = key.partition("_")
-        found.append(Condition(Quantity(name), way != "below", value))
+        found.append(End((Condition(Quantity(name), way != "below", value),)))
     return tuple(found)
 
 
+FILE = "test.yaml"
+
+
 def rest(seconds: float) -> Step:
-    return Step(Kind.REST, "rest", 1, ends=ends(time=seconds))
+    return Step(Kind.REST, "rest", FILE, 1, ends=ends(time=seconds))
 
 
-def charge(current_A: float = 1e-3, **conditions: float) -> Step:
-    return Step(Kind.CHARGE, "charge", 1, current_A, ends=ends(**conditions))
+def charge(current_A: float = 1e-3, hold_V: float | None = None, **conditions: float) -> Step:
+    return Step(Kind.CHARGE, "charge", FILE, 1, ConstantCurrent(current_A), hold_V, ends(**conditions))
 
 
-def discharge(current_A: float = 1e-3, **conditions: float) -> Step:
-    return Step(Kind.DISCHARGE, "discharge", 1, -current_A, ends=ends(**conditions))
+def discharge(current_A: float = 1e-3, hold_V: float | None = None, **conditions: float) -> Step:
+    return Step(Kind.DISCHARGE, "discharge", FILE, 1, ConstantCurrent(-current_A), hold_V, ends(**conditions))
 
 
-def impedance(every: int = 1) -> Step:
-    return Step(Kind.IMPEDANCE, "impedance", 1, sweep=SWEEP, every=every)
+def hold(voltage_V: float, current_max_A: float | None = None, **conditions: float) -> Step:
+    return Step(Kind.HOLD, "hold", FILE, 1, ConstantVoltage(voltage_V, current_max_A), ends=ends(**conditions))
+
+
+def impedance() -> Step:
+    return Step(Kind.IMPEDANCE, "impedance", FILE, 1, SWEEP)
 
 
 def spectrum(time: float) -> Spectrum:

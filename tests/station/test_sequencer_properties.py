@@ -11,19 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import approx
 
-from protocols.program import DIRECTIONS, Kind, Operation, RecordRule, Repeat, Step
+from protocols.program import DIRECTIONS, Kind, Only, Operation, RecordRule, Repeat, Step
 from station import sequencer
-from station.sequencer import (
-    CHARGE_TOLERANCE,
-    Command,
-    Finish,
-    HoldCurrent,
-    HoldVoltage,
-    MeasureImpedance,
-    OpenCircuit,
-    Phase,
-    Rest,
-)
+from station.commands import Command, Finish, HoldCurrent, HoldVoltage, MeasureImpedance, OpenCircuit, Rest
+from station.sequencer import CHARGE_TOLERANCE, Phase
 from tests.station.sequences import (
     T0,
     Log,
@@ -31,8 +22,10 @@ from tests.station.sequences import (
     charge,
     discharge,
     ends,
+    hold,
     impedance,
     program,
+    rest,
     trapezoid_Ah,
 )
 
@@ -41,8 +34,8 @@ intervals = st.floats(0.01, 500.0)
 rules = st.builds(
     RecordRule,
     st.floats(0.5, 5000.0),
-    st.one_of(st.none(), st.floats(1e-4, 0.1)),
-    st.one_of(st.none(), st.floats(100.0, 1e4)),
+    voltage_V=st.one_of(st.none(), st.floats(1e-4, 0.1)),
+    pressure_Pa=st.one_of(st.none(), st.floats(100.0, 1e4)),
 )
 samples = st.lists(st.tuples(intervals, st.floats(0.0, 4.0), currents, st.floats(1e5, 1e6)), min_size=1, max_size=60)
 
@@ -102,33 +95,23 @@ conditions = st.one_of(
 )
 amperes = st.floats(1e-4, 1e-2)
 steps = st.one_of(
-    st.builds(lambda t: Step(Kind.REST, "", 1, ends=ends(time=t)), times),
-    st.builds(lambda i, e: Step(Kind.CHARGE, "", 1, i, ends=e), amperes, conditions),
-    st.builds(lambda i, e: Step(Kind.DISCHARGE, "", 1, -i, ends=e), amperes, conditions),
+    st.builds(rest, times),
+    st.builds(lambda i, e: replace(charge(i), ends=e), amperes, conditions),
+    st.builds(lambda i, e: replace(discharge(i), ends=e), amperes, conditions),
+    st.builds(lambda i, v, t: charge(i, v, current_below=i / 10, time=t), amperes, st.floats(1.5, 3.0), times),
+    st.builds(lambda i, v, t: discharge(i, v, current_below=i / 10, time=t), amperes, st.floats(1.5, 3.0), times),
     st.builds(
-        lambda i, v, t: Step(Kind.CHARGE, "", 1, i, v, ends=ends(current_below=i / 10, time=t)),
-        amperes,
-        st.floats(1.5, 3.0),
-        times,
+        lambda i, v, e: replace(hold(v, i), ends=e), st.one_of(st.none(), amperes), st.floats(1.5, 3.0), conditions
     ),
-    st.builds(
-        lambda i, v, t: Step(Kind.DISCHARGE, "", 1, -i, v, ends=ends(current_below=i / 10, time=t)),
-        amperes,
-        st.floats(1.5, 3.0),
-        times,
-    ),
-    st.builds(
-        lambda i, v, e: Step(Kind.HOLD, "", 1, i, v, ends=e),
-        st.one_of(st.none(), amperes),
-        st.floats(1.5, 3.0),
-        conditions,
-    ),
-    st.builds(impedance, st.integers(1, 3)),
+    st.just(impedance()),
 )
-Tree = Step | tuple[int, list["Tree"]]
+Tree = Step | tuple[Step, int] | tuple[int, list["Tree"]]
+"""A step, one that comes in each so many cycles, or a loop."""
 trees = st.lists(
     st.recursive(
-        steps, lambda inner: st.tuples(st.integers(1, 3), st.lists(inner, min_size=1, max_size=3)), max_leaves=6
+        st.one_of(steps, st.tuples(steps, st.integers(1, 3))),
+        lambda inner: st.tuples(st.integers(1, 3), st.lists(inner, min_size=1, max_size=3)),
+        max_leaves=6,
     ),
     min_size=1,
     max_size=4,
@@ -140,11 +123,14 @@ def flat(tree: Sequence[Tree], start: int = 0) -> list[Operation]:
     found: list[Operation] = []
     for node in tree:
         here = start + len(found)
-        if isinstance(node, Step):
-            found.append(replace(node, name=f"{here} {node.kind}"))
-        else:
-            found += flat(node[1], here)
-            found.append(Repeat(here, node[0]))
+        match node:
+            case Step():
+                found.append(replace(node, name=f"{here} {node.kind}"))
+            case Step() as step, int(every):
+                found += [Only(here + 2, every), replace(step, name=f"{here + 1} {step.kind}")]
+            case int(count), list(body):
+                found += flat(body, here)
+                found.append(Repeat(here, count))
     return found
 
 
@@ -160,17 +146,22 @@ class Naive:
     def walk(self, tree: Sequence[Tree], start: int = 0) -> Iterator[tuple[str, int]]:
         index = start
         for node in tree:
-            if isinstance(node, Step):
-                step = self.operations[index]
-                assert isinstance(step, Step)
-                if self.cycle % step.every == 0:
-                    self._count(DIRECTIONS.get(step.kind, 0))
-                    yield step.name, self.cycle
-                index += 1
-            else:
-                for _ in range(node[0]):
-                    yield from self.walk(node[1], index)
-                index += len(flat(node[1])) + 1
+            match node:
+                case Step():
+                    yield self._done(index)
+                case Step(), int(every):
+                    if self.cycle % every == 0:
+                        yield self._done(index + 1)
+                case int(count), list(body):
+                    for _ in range(count):
+                        yield from self.walk(body, index)
+            index += len(flat([node]))
+
+    def _done(self, index: int) -> tuple[str, int]:
+        step = self.operations[index]
+        assert isinstance(step, Step)
+        self._count(DIRECTIONS.get(step.kind, 0))
+        return step.name, self.cycle
 
     def _count(self, direction: int) -> None:
         if direction:
@@ -237,8 +228,7 @@ def test_steps_are_executed_as_a_naive_interpreter_reads_them(
     assert len(log.commands) == len(log.steps) + held + 2
     assert math.isfinite(log.state.net_capacity_Ah)
     assert log.state.net_capacity_Ah == approx(sum(one.capacity_Ah for one in log.steps), rel=1e-9, abs=1e-15)
-    by_hand = [one for one in operations if isinstance(one, Step)]
-    if any(one.kind in DIRECTIONS for one in by_hand) and not any(one.kind is Kind.IMPEDANCE for one in by_hand):
+    if any(one.kind in DIRECTIONS for one in log.steps) and not any(isinstance(one, Only) for one in operations):
         assert log.program.cycles_planned == expected[-1][1]
     assert [one.number for one in log.spectra] == list(range(1, len(log.spectra) + 1))
     if log.readings:
