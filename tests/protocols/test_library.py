@@ -66,7 +66,7 @@ def test_a_protocol_compiles_for_its_cell_and_says_where_it_is_from(name: str) -
     content = protocol.content
     program = compiled(name)
     assert content.source and content.notes
-    assert len(protocol.summary()) >= len(program.steps()) > 0
+    assert program.steps() and protocol.summary()
 
 
 @pytest.mark.parametrize("name", library.names())
