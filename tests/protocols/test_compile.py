@@ -398,17 +398,6 @@ def test_cycles_are_planned_as_they_are_counted(steps: str, cycles: int) -> None
 FULL_CELL = CELL.replace("0 V, 4 V", "-0.1 V, 4.2 V").replace("10 mA", "1 A")
 
 
-@pytest.mark.parametrize("name", library.names())
-def test_a_library_protocol_compiles_and_says_where_it_is_from(name: str) -> None:
-    protocol = read_protocol(library.path(name))
-    program = protocol.compile_for(parse_cell(FULL_CELL))
-    assert program.steps()
-    assert protocol.content.source
-    assert protocol.content.limits.voltage is not None
-    assert len(protocol.summary()) >= len(program.steps())
-    assert program.cycles_planned >= 1
-
-
 def test_the_long_term_protocol_cycles_as_published() -> None:
     program = read_protocol(library.path("si-half-cell-long-term")).compile_for(parse_cell(FULL_CELL))
     assert program.cycles_planned == 301
