@@ -165,7 +165,7 @@ class RetentionEnd(Model):
         return data if isinstance(data, dict) else {"below": data}
 
 
-WINDOW_S = 60.0
+WINDOW_S = 600.0  # long enough for the noise of a good meter
 
 
 class Slope(Model):
