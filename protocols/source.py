@@ -197,8 +197,8 @@ def read_profile(text: str, file: str, scale: float = 1.0) -> CurrentProfile:
             problems.append(Problem(file, line, columns[0] + 1, f"the time {time:g} s does not rise"))
         times.append(time)
         currents.append(current * scale)
-    if times and times[0] != 0.0:
-        problems.insert(0, Problem(file, 2, columns[0] + 1, f"the first time is {times[0]:g} s; it should be 0"))
+    if times and times[0] != 0.0 and not problems:
+        problems.append(Problem(file, 2, columns[0] + 1, f"the first time is {times[0]:g} s; it should be 0"))
     if not problems and len(times) < 2:
         problems.append(Problem(file, 1, 1, "has fewer than two rows; the last one says when the profile ends"))
     if problems:

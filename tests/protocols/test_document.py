@@ -21,7 +21,7 @@ record: {every: 30 s, change: [5 mV, 2 kPa]}
 limits: {voltage: [-0.05 V, 2.2 V], current: 5 mA, pressure: {above: 1.5 MPa}}
 steps:
   - rest: {for: 4 h}
-  - impedance: {from: 1 MHz, to: 0.1 Hz, amplitude: 10 mV, every: 10 cycles}
+  - {every: 10 cycles, impedance: {from: 1 MHz, to: 0.1 Hz, amplitude: 10 mV}}
   - repeat: ${cycles}
     steps:
       - discharge: {at: "${rate}", until: {voltage: 0.02 V, pressure: {above: 600 kPa}}}
@@ -58,20 +58,20 @@ def test_the_examples_are_well_formed() -> None:
         ("above: 600 kPa", "abov: 600 kPa", "p.yaml:11:72: 'abov' is not known here; did you mean 'above'?"),
         ("above: 600 kPa", "xyz: 600 kPa", "p.yaml:11:72: 'xyz' is not known here; known here: above, below"),
         ("voltage: 0.02 V", "voltage: 0.02 A", "p.yaml:11:44: '0.02 A' is not a voltage; a unit like V is wanted"),
-        ("at: 1 mA/cm^2, ", "", "p.yaml:12:9: 'at' is missing"),
+        ("at: 1 mA/cm^2, ", "", "p.yaml:12:9: give exactly one of at, power, resistance"),
         ("protocol: Two cycles\n", "", "p.yaml:1:1: 'protocol' is missing"),
-        ("amplitude: 10 mV", "amplitude: 10", "p.yaml:8:42: 10 has no unit; write it like '10 V'"),
+        ("amplitude: 10 mV", "amplitude: 10", "p.yaml:8:61: 10 has no unit; write it like '10 V'"),
         ("[-0.05 V, 2.2 V]", "[2.2 V, -0.05 V]", "p.yaml:5:1: the voltage limits are in the wrong order"),
         ("[-0.05 V, 2.2 V]", "2.2 V", "p.yaml:5:1: voltage limits are a pair, such as [-0.05 V, 2.2 V]"),
         ("[-0.05 V, 2.2 V]", "[-0.05 V, 2.2]", "p.yaml:5:29: 2.2 has no unit"),
         ("current: 5 mA", "current: 0 mA", "p.yaml:5:1: the current limit is a magnitude above zero"),
         ("${cycles}", "-1", "p.yaml:9:5: 'repeat': input should be greater than or equal to 1, not -1"),
-        ("[5 mV, 2 kPa]", "[5 mV, 2 K]", "p.yaml:4:1: '2 K' is neither a voltage ('5 mV') nor a pressure ('2 kPa')"),
+        ("[5 mV, 2 kPa]", "[5 mV, 2 kg]", "p.yaml:4:1: '2 kg' is no change of voltage (5 mV), current"),
         ("{for: 4 h}", "4 h", "p.yaml:7:5: 'rest' is a mapping of keys to values, not '4 h'"),
         ("cycles: 2", "cycles: [2]", "p.yaml:3:1: parameter 'cycles' is [2]; it should be a number or a text"),
         ("pressure: {above: 600 kPa}", "pressure: 600 kPa", "p.yaml:11:61: say which way: {above: 600 kPa}"),
         ("- rest: {for: 4 h}", "- {rest: {for: 4 h}, hold: {at: 1 V}}", "p.yaml:7:5: a step is exactly one of"),
-        ("for: 4 h}", "for: 4 h", "p.yaml:8:14: "),  # YAML itself: the closing brace is missed here
+        ("for: 4 h}", "for: 4 h", "p.yaml:8:5: "),  # YAML itself: the closing brace is missed here
         ("source: a paper", "source: a paper\nsource: b", 'p.yaml:3:1: found duplicate key "source"'),
         ("source: a paper", "source: 'a paper", "p.yaml:"),
         ("source: a paper", "source: a \x07", "p.yaml:2:11: a character that YAML does not allow, U+0007"),
@@ -121,7 +121,8 @@ def test_aliases_cannot_fill_the_memory() -> None:
 def test_merged_keys_and_comments_are_yaml_too() -> None:
     text = "protocol: x  # a title\ncommon: &slow {at: 1 mA}\nsteps:\n  - charge: {<<: *slow, for: 1 h}\n"
     assert problems_of(text) == [
-        "p.yaml:2:1: 'common' is not known here; known here: protocol, source, notes, parameters, record, limits, steps"
+        "p.yaml:2:1: 'common' is not known here; known here: protocol, source, cell, result, notes, parameters, "
+        "record, markers, limits, steps"
     ]
 
 
