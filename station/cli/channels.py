@@ -1,4 +1,4 @@
-"""status, run, pause, resume, skip, stop, clear-trip."""
+"""status, run, pause, resume, skip, stop, confirm, clear-trip."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from protocols.compile import read_protocol
 from station.cli.common import CONNECT_DEFAULT, AsJson, Connect, client, console, err, say_json, who
 from station.client import Client
 from station.readings import ChannelState, RunState, RunView
@@ -21,6 +22,7 @@ Name = Annotated[str, typer.Argument(help="channel, as in station.toml")]
 def add_to(app: typer.Typer) -> None:
     app.command()(status)
     app.command()(run)
+    app.command()(confirm)
     for verb, text in (
         ("pause", "Open the circuit and keep the place in the protocol."),
         ("resume", "Go on where the run was paused."),
@@ -58,17 +60,20 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """Start a protocol on a cell in a channel."""
+    given = parse_parameters(parameters or [])
     protocol_text, protocol_file = _text_or_name(protocol)
     cell_text, cell_file = _text_or_name(cell)
+    files = read_protocol(Path(protocol), given).files if protocol_text != protocol else {}
     with client(connect) as station:
         started = station.start(
             channel,
             protocol_text,
             cell_text,
             who(),
-            parameters=parse_parameters(parameters or []),
+            parameters=given,
             protocol_file=protocol_file,
             cell_file=cell_file,
+            files=files,
         )
         if wait:
             started = _wait(station, started)
@@ -80,6 +85,16 @@ def run(
         )
     if wait and started.state is not RunState.FINISHED:
         raise typer.Exit(1)
+
+
+def confirm(
+    channel: Name,
+    answer: Annotated[str, typer.Option("--answer", metavar="TEXT", help="kept with the run")] = "",
+    connect: Connect = CONNECT_DEFAULT,
+) -> None:
+    """Answer what a channel asks its operator; the run goes on."""
+    with client(connect) as station:
+        station.confirm(channel, answer, who())
 
 
 def parse_parameters(given: list[str]) -> dict[str, int | float | str]:

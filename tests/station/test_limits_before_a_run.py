@@ -6,7 +6,7 @@ import pytest
 
 from protocols.limits import Limits
 from station import sequencer
-from station.channel import beyond_limits
+from station.preflight import beyond_limits
 from station.run import Request, prepare
 from station.sequencer import Sample
 
