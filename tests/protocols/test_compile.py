@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import approx
 
-from protocols import library
 from protocols.cell import Cell, parse_cell
-from protocols.compile import parse_protocol, read_protocol
+from protocols.compile import parse_protocol
 from protocols.document import DocumentError
 from protocols.language import ProtocolFile
 from protocols.limits import Limits
@@ -391,25 +390,6 @@ def test_parameters_that_are_not_there_or_not_used() -> None:
 )
 def test_cycles_are_planned_as_they_are_counted(steps: str, cycles: int) -> None:
     assert compiled(steps).cycles_planned == cycles
-
-
-# --- the library
-
-FULL_CELL = CELL.replace("0 V, 4 V", "-0.1 V, 4.2 V").replace("10 mA", "1 A")
-
-
-def test_the_long_term_protocol_cycles_as_published() -> None:
-    program = read_protocol(library.path("si-half-cell-long-term")).compile_for(parse_cell(FULL_CELL))
-    assert program.cycles_planned == 301
-    assert program.steps()[2].kind is Kind.DISCHARGE  # silicon against lithium takes up lithium first
-    assert current_of(program.steps()[2]) == approx(-0.4e-3)
-
-
-def test_an_unknown_library_protocol_is_met_with_a_close_one() -> None:
-    with pytest.raises(KeyError, match="did you mean 'si-lfp-full-cell'"):
-        library.path("si-lfp-fullcell")
-    with pytest.raises(KeyError, match="there are: "):
-        library.path("zzz")
 
 
 def test_the_language_has_a_json_schema() -> None:
