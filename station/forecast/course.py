@@ -10,11 +10,11 @@ from protocols.document import DocumentError, Problem
 from protocols.limits import Limits
 from protocols.program import Program, SweepPlan
 from station import sequencer
-from station.commands import Ask, Command, Finish, MeasureImpedance, Trip
+from station.commands import Ask, Finish, MeasureImpedance, Trip
 from station.forecast.kept import Kept
-from station.forecast.nearing import SHORTEST_S, Nearing
+from station.forecast.nearing import FIRST_S, SHORTEST_S, Nearing
 from station.forecast.results import Ending, LimitMet, Moment, QuestionForecast
-from station.forecast.rig import Rig, VirtualCell
+from station.forecast.rig import Rig, Unbearable, VirtualCell
 from station.readings import Spectrum
 from station.safety import LimitsInForce
 from station.sequencer import Outcome, Sample, State
@@ -24,6 +24,7 @@ HELD_SHARE = 0.95  # of the limit of current, for a hold that says none: at the 
 MOST_S = 3 * 365.25 * 86400.0
 MOST_STEPS_AT_ONCE = 2000
 SAMPLES_BETWEEN_LOOKS = 2000
+STEPS_BETWEEN_LOOKS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,12 @@ class Course:
     def run(self) -> Ending:
         """Raises `DocumentError` for what the simulated cell does not bear."""
         outcome: Outcome | None = sequencer.begin(self._program, 0.0)
-        while self.ending is None:
-            outcome = self._sampled() if outcome is None else self._followed(outcome)
+        try:
+            while self.ending is None:
+                outcome = self._sampled() if outcome is None else self._followed(outcome)
+        except Unbearable as error:
+            step = sequencer.current_step(self._program, self._state)
+            raise DocumentError([Problem(step.file, step.line, 1, f"step '{step.name}': {error}")]) from None
         return self.ending
 
     # --- commands
@@ -90,6 +95,8 @@ class Course:
     def _followed(self, outcome: Outcome) -> Outcome | None:
         """Carry out the commands; what follows from one that is done at once, if any."""
         self._take(outcome)
+        if self.ending is not None:
+            return None
         state, then = outcome.state, None
         for command in outcome.commands:
             match command:
@@ -99,18 +106,12 @@ class Course:
                     self.kept.questions.append(QuestionForecast(text, self._moment()))
                     then = sequencer.confirm(self._program, state, self._rig.now)
                 case Trip(reason):
-                    self._end(Ending.TRIPPED, reason)
+                    self._give_up(Ending.TRIPPED, reason)
                 case Finish():
                     self._end(Ending.FINISHED, "finished")
                 case _:
-                    self._carry_out(command)
+                    self._rig.carry_out(command)
         return then
-
-    def _carry_out(self, command: Command) -> None:
-        try:
-            self._rig.carry_out(command)
-        except ValueError as error:
-            raise self._unbearable(error) from None
 
     def _swept(self, plan: SweepPlan) -> Outcome:
         state, began = self._state, self._rig.now
@@ -137,9 +138,9 @@ class Course:
         program, state, rig, kept = self._program, self._state, self._rig, self.kept
         advance, next_due, nearing, within = sequencer.advance, sequencer.next_due, self._nearing, self._within
         sample = rig.sample()
-        seconds = nearing.begin(sequencer.current_step(program, state), sample)
+        nearing.begin(state, sample)
         if self._looked_at == (state.step, rig.now):  # the sample before this set point had this very time
-            rig.step(min(seconds, max(SHORTEST_S, next_due(program, state) - rig.now)))
+            rig.step(max(SHORTEST_S, min(FIRST_S, next_due(program, state) - rig.now)))
             sample = rig.sample()
         else:
             self._looked_at = (state.step, rig.now)
@@ -147,9 +148,9 @@ class Course:
             kept.samples += 1
             outcome = advance(program, state, sample)
             state = outcome.state
-            if outcome.commands or outcome.markers:
+            if outcome.commands:
                 return outcome
-            if outcome.readings:
+            if outcome.readings or outcome.markers:
                 kept.keep(outcome)
             if kept.samples >= self._next_look or rig.now >= self._most_s:
                 self._state = state
@@ -206,17 +207,15 @@ class Course:
         now = self._rig.now
         self._steps_at_once = self._steps_at_once + 1 if now == self._entered_at else 0
         self._entered_at = now
-        if self._steps_at_once > MOST_STEPS_AT_ONCE:
+        if now >= self._most_s or not outcome.state.step % STEPS_BETWEEN_LOOKS:
+            self._looked_up()
+        elif self._steps_at_once > MOST_STEPS_AT_ONCE:
             step = sequencer.current_step(self._program, outcome.state)
             self._give_up(Ending.UNENDING, f"{MOST_STEPS_AT_ONCE} steps without any time passing, in step {step.name}")
 
     def _moment(self) -> Moment:
         state = self._state
         return Moment(self._rig.now, state.step, sequencer.current_step(self._program, state).name, state.cycle)
-
-    def _unbearable(self, error: ValueError) -> DocumentError:
-        step = sequencer.current_step(self._program, self._state)
-        return DocumentError([Problem(step.file, step.line, 1, f"step '{step.name}': {error}")])
 
 
 def _within(limits: LimitsInForce) -> Callable[[Sample], bool]:

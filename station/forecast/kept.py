@@ -65,6 +65,8 @@ class Kept:
             self.steps.extend(outcome.steps)
         if outcome.spectra:
             self.spectra.extend(outcome.spectra)
+        if outcome.markers:
+            self.markers.extend(outcome.markers)
         if self.listener is not None:
             self.listener.keep(outcome)
 

@@ -46,6 +46,10 @@ class VirtualCell(Protocol):
     def impedance(self, frequency_Hz: float) -> complex: ...
 
 
+class Unbearable(Exception):
+    """Something that the simulated cell cannot be brought to; the text says what."""
+
+
 class Rig:
     """Carries out the sequencer's commands on a cell, and samples it. `now` in s since the run began."""
 
@@ -57,7 +61,6 @@ class Rig:
         self._frame_Pa: float | None = None
 
     def carry_out(self, command: Command) -> None:
-        """Raises `ValueError` for what the simulated cell does not bear."""
         match command:
             case HoldCurrent(current_A):
                 self.cell.set_current(current_A)
@@ -101,7 +104,10 @@ class Rig:
         away_K = (self.cell.temperature_degC - target_degC) * math.exp(-seconds / CHAMBER_LAG_S)
         if abs(away_K) < ARRIVED_K:
             away_K, self._chamber_degC = 0.0, None
-        self.cell.set_temperature(target_degC + away_K)
+        try:
+            self.cell.set_temperature(target_degC + away_K)
+        except ValueError as error:
+            raise Unbearable(str(error)) from None
 
     def _follow_frame(self, target_Pa: float, seconds: float) -> None:
         away_Pa = (self.cell.pressure_Pa - target_Pa) * math.exp(-seconds / FRAME_LAG_S)

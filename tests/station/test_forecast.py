@@ -238,7 +238,7 @@ def test_a_marker_is_told_with_its_time() -> None:
 
 
 def test_what_the_simulated_cell_does_not_bear_is_named_with_its_line() -> None:
-    with pytest.raises(DocumentError, match=r"test.yaml:4:.*160 °C is more than"):
+    with pytest.raises(DocumentError, match=r"test.yaml:4:.*more than this cell bears"):
         said("  - temperature: {set: 160 degC, at_most: 8 h}\n")
 
 
