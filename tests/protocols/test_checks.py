@@ -102,7 +102,7 @@ def test_a_step_that_ends(step: str) -> None:
         (
             "»gitt: {direction: charge, at: 1 mA, pulse: 1 min, rest: 30 s, rest_until: {dV/dt: 1 mV/h},"
             " until: {voltage: 3 V}}",
-            "takes 60 s at least, and the step ends after 30 s",
+            "takes 10 min at least, and the step ends after 30 s",
         ),
     ],
 )
