@@ -193,7 +193,7 @@ class Channel(abc.ABC):
         if limits.limits.watches_temperature() and not equipment.temperature:
             raise ChannelError(f"channel {self.name} has no thermometer, and a limit of temperature is set")
         missing = what_is_missing(run.program, self.name, equipment)
-        if problems := (*missing, *beyond_limits(run, limits.limits)):
+        if problems := (*missing, *beyond_limits(run.program, limits.limits)):
             raise DocumentError(problems)
 
     @abc.abstractmethod

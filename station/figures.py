@@ -164,8 +164,8 @@ def _figure(height_in: float) -> Figure:
     return Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
 
 
-def _svg(figure: Figure) -> str:
-    """The figure as an <svg> element; letters are drawn as shapes, so that it looks the same everywhere."""
+def style(figure: Figure) -> None:
+    """What all figures of the house share."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)
@@ -179,6 +179,11 @@ def _svg(figure: Figure) -> str:
             for text in legend.get_texts():
                 text.set_fontsize(8)
     figure.align_ylabels()
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as an <svg> element; letters are drawn as shapes, so that it looks the same everywhere."""
+    style(figure)
     content = io.StringIO()
     figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
     svg = content.getvalue()

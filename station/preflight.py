@@ -22,7 +22,6 @@ from protocols.program import (
     SweepPlan,
     VoltageRamp,
 )
-from station.run import Run
 
 _PRESSURES = (Quantity.PRESSURE, Quantity.PRESSURE_CHANGE, Quantity.PRESSURE_SLOPE)
 _NEEDED = {Kind.IMPEDANCE: "impedance instrument", Kind.TEMPERATURE: "chamber", Kind.STACK_PRESSURE: "driven frame"}
@@ -74,11 +73,11 @@ def wants_trigger(program: Program) -> bool:
 # --- limits
 
 
-def beyond_limits(run: Run, limits: Limits) -> tuple[Problem, ...]:
+def beyond_limits(program: Program, limits: Limits) -> tuple[Problem, ...]:
     """Steps that would meet a limit in force, of station or channel too: each would trip."""
     return tuple(
         Problem(step.file, step.line, 1, f"step '{step.name}': {said}")
-        for step in run.program.steps()
+        for step in program.steps()
         if (said := _beyond(step, limits))
     )
 

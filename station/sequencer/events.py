@@ -55,15 +55,16 @@ def judged(program: Program, before: State, state: State) -> Outcome:
     reason = str(end) if end is not None else done(plan, state) if plan.follows else None
     readings = recording.record(plan, before, state, last=reason is not None)
     markers = passed(program, plan, before, state) if plan.marks else ()
-    if reason is None and not plan.changes:
-        return Outcome(state, with_triggers((), markers), readings, (), (), markers)
-    after = _gone_along(program, plan, state) if reason is None else _ended(program, plan, state, end, reason)
-    return replace(
-        after,
-        commands=with_triggers(after.commands, markers),
-        readings=readings + after.readings,
-        markers=markers + after.markers,
-    )
+    if reason is not None:
+        after = _ended(program, plan, state, end, reason)
+    elif plan.changes:
+        after = _gone_along(program, plan, state)
+    else:
+        after = Outcome(state)
+    after.commands = with_triggers(after.commands, markers)
+    after.readings = readings + after.readings
+    after.markers = markers + after.markers
+    return after
 
 
 def _gone_along(program: Program, plan: Plan, state: State) -> Outcome:

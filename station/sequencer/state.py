@@ -136,9 +136,12 @@ def load(text: str) -> State:
     return _STATE.validate_json(text)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
-    """What follows from something that happened. Of the commands the one for the source comes first."""
+    """What follows from something that happened. Of the commands the one for the source comes first.
+
+    Not frozen, as the state is not: that would take longer than what is done for a sample.
+    """
 
     state: State
     commands: tuple[Command, ...] = ()

@@ -44,7 +44,7 @@ def test_what_a_step_needs_and_the_channel_lacks(step: str, lacking: str, said: 
 def test_a_step_of_an_included_file_is_named_with_that_file() -> None:
     part = "protocol: part\nsteps:\n  - rest: {for: 1 s}\n  - charge: {at: 5 mA, for: 1 h}\n"
     run = run_of("include: part.yaml", files={"part.yaml": part})
-    (problem,) = beyond_limits(run, Limits(current_max_A=2e-3))
+    (problem,) = beyond_limits(run.program, Limits(current_max_A=2e-3))
     assert str(problem).startswith("part.yaml:4:1: step '")
 
 
@@ -67,23 +67,23 @@ def test_a_step_of_an_included_file_is_named_with_that_file() -> None:
 )
 def test_a_set_point_beyond_a_limit(step: str, limits: Limits, said: str) -> None:
     run = run_of(step)
-    assert beyond_limits(run, Limits()) == ()
-    (problem,) = beyond_limits(run, limits)
+    assert beyond_limits(run.program, Limits()) == ()
+    (problem,) = beyond_limits(run.program, limits)
     assert said in str(problem)
 
 
 def test_what_depends_on_the_cell_is_judged_while_it_runs() -> None:
     limits = Limits(voltage_min_V=0.0, voltage_max_V=2.0, current_max_A=1e-3)
     steps = ("charge: {power: 1 kW, for: 1 h}", "chronoamperometry: {at: 3 V vs OCV, for: 1 s}")
-    assert beyond_limits(run_of(*steps), limits) == ()
+    assert beyond_limits(run_of(*steps).program, limits) == ()
 
 
 def test_the_largest_current_of_a_profile_counts_in_both_directions() -> None:
     files = {"load.csv": "time / s,current / mA\n0,1\n1,-3\n2,0\n"}
     run = run_of("profile: {file: load.csv, for: 10 s}", files=files)
-    (problem,) = beyond_limits(run, Limits(current_max_A=2.9e-3))
+    (problem,) = beyond_limits(run.program, Limits(current_max_A=2.9e-3))
     assert "3 mA is not below" in problem.message
-    assert beyond_limits(run, Limits(current_max_A=3.1e-3)) == ()
+    assert beyond_limits(run.program, Limits(current_max_A=3.1e-3)) == ()
 
 
 @pytest.mark.parametrize(
@@ -102,4 +102,4 @@ def test_whether_a_trigger_line_is_wanted(steps: tuple[str, ...], head: str, wan
 
 
 def test_limits_that_are_not_set_are_no_limits() -> None:
-    assert beyond_limits(run_of("temperature: {set: 60 degC}"), Limits(pressure_max_Pa=math.inf)) == ()
+    assert beyond_limits(run_of("temperature: {set: 60 degC}").program, Limits(pressure_max_Pa=math.inf)) == ()
