@@ -45,7 +45,7 @@ class TimeFigure(Plot):
     def paint_in(self, theme: Theme, colour: str) -> None:
         self.set_theme(theme)
         self.curve.setPen(pen(colour))
-        self.lines.set_colour(theme.accent)
+        self.lines.set_colour(theme.text)
 
     def mark(self, markers: tuple[MarkerEvent, ...]) -> None:
         """A line at each marker; the readout names the one that it stands on."""

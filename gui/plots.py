@@ -111,6 +111,8 @@ class MarkerLines(pg.GraphicsObject):  # type: ignore[misc]
 
     def viewTransformChanged(self) -> None:
         self.prepareGeometryChange()
+        super().viewTransformChanged()  # which forgets the range that was on show
+        self.update()
 
     def paint(self, painter: QPainter, *_: object) -> None:
         rectangle = self.viewRect()

@@ -447,8 +447,17 @@ def test_markers_are_lines_in_the_time_plots_and_named_under_the_pointer(
         assert list(figure.lines.shown_times(QRectF(low, 0.0, high - low, 1.0))) == pytest.approx(expected)
     assert "⚑ image 40" in window.curves.voltage.read_at(expected[2])
     assert "⚑" not in window.curves.voltage.read_at(0.5 * (expected[1] + expected[2]))
-    image = window.curves.voltage.grab().toImage()
-    assert not image.isNull(), "painting lines raises nothing"
+    figure = window.curves.voltage
+    figure.curve.hide()
+    marked = figure.grab().toImage()
+    figure.mark(())
+    bare = figure.grab().toImage()
+    places = [(x, y) for x in range(marked.width()) for y in range(marked.height())]
+    inked = [place for place in places if marked.pixel(*place) != bare.pixel(*place)]
+    assert len({x for x, _ in inked}) in (2, 3), "one at each marker, but where the axis is in its way"
+    assert max(y for _, y in inked) - min(y for _, y in inked) > 0.5 * marked.height(), "over the whole height"
+    figure.mark(run.markers(service.bench.now_s(run)))
+    figure.curve.show()
 
 
 def test_thousands_of_markers_are_a_few_lines(qtbot: QtBot) -> None:
