@@ -129,6 +129,14 @@ def test_a_current_is_looked_at_in_ramps() -> None:
     assert log.state.phase is Phase.FINISHED
 
 
+def test_a_ramp_that_has_not_begun_is_not_ended_by_having_no_current() -> None:
+    log = Log(program(does(Kind.RAMP, VoltageRamp(None, 4.0, 1e-3, 1e-3), end(below(Q.CURRENT, 1e-4)))))
+    log.sample(0.0, 3.0)
+    assert log.state.phase is Phase.RUNNING
+    log.sample(0.1, 3.0, 1e-4)
+    assert log.state.phase is Phase.FINISHED
+
+
 # --- slopes
 
 
