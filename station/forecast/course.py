@@ -140,8 +140,7 @@ class Course:
         sample = rig.sample()
         nearing.begin(state, sample)
         if self._looked_at == (state.step, rig.now):  # the sample before this set point had this very time
-            rig.step(max(SHORTEST_S, min(FIRST_S, next_due(program, state) - rig.now)))
-            sample = rig.sample()
+            sample = rig.step(max(SHORTEST_S, min(FIRST_S, next_due(program, state) - rig.now)))
         else:
             self._looked_at = (state.step, rig.now)
         while within(sample):
@@ -156,9 +155,10 @@ class Course:
                 self._state = state
                 if self._looked_up():
                     return None
-            seconds = min(nearing.seconds(state, sample), next_due(program, state) - rig.now)
-            rig.step(seconds if seconds > SHORTEST_S else SHORTEST_S)
-            sample = rig.sample()
+            seconds, due_s = nearing.seconds(state, sample), next_due(program, state) - rig.now
+            if due_s < seconds:
+                seconds = due_s
+            sample = rig.step(seconds if seconds > SHORTEST_S else SHORTEST_S)
         self._state = state
         self._trip(sample)
         return None

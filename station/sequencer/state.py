@@ -12,9 +12,9 @@ from station.commands import Command
 from station.readings import MarkerEvent, Reading, Spectrum, StepSummary
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # and not frozen, which takes four times as long: a forecast makes hundreds of thousands
 class Sample:
-    """What a channel knows at one moment; `time` in s since the Unix epoch."""
+    """What a channel knows at one moment; `time` in s since the Unix epoch. Nobody changes one."""
 
     time: float
     voltage_V: float
@@ -136,9 +136,9 @@ def load(text: str) -> State:
     return _STATE.validate_json(text)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # as `Sample`
 class Outcome:
-    """What follows from something that happened. Of the commands the one for the source comes first."""
+    """What follows from something that happened. Nobody changes one. Of the commands the one for the source comes first."""
 
     state: State
     commands: tuple[Command, ...] = ()
