@@ -138,7 +138,7 @@ def load(text: str) -> State:
 
 @dataclass(slots=True)  # as `Sample`
 class Outcome:
-    """What follows from something that happened. Nobody changes one. Of the commands the one for the source comes first."""
+    """What follows from something that happened; nobody changes it. Of the commands the one for the source comes first."""
 
     state: State
     commands: tuple[Command, ...] = ()
