@@ -139,7 +139,8 @@ def whole_cycle_by_now(state: State) -> tuple[int, CycleCharge | None]:
 def _anywhere(program: Program, condition: Condition, whole: Whole) -> Measure:
     match condition.quantity:
         case Quantity.STATE_OF_CHARGE:
-            return lambda state: state_of_charge(program.state_of_charge, program.capacity_Ah, state.net_capacity_Ah)
+            at_start, capacity_Ah = program.state_of_charge, program.capacity_Ah  # the program is not held alive
+            return lambda state: state_of_charge(at_start, capacity_Ah, state.net_capacity_Ah)
         case Quantity.CYCLE:
             return lambda state: whole(state)[0]
         case Quantity.EFFICIENCY:

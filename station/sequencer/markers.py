@@ -43,8 +43,10 @@ def event(program: Program, state: State, what: Marker | MarkerRule, time: float
 
 def with_triggers(commands: tuple[Command, ...], markers: tuple[MarkerEvent, ...]) -> tuple[Command, ...]:
     """The commands with the markers' pulses, after the one for the source: it does not wait for a pulse."""
+    if not markers:
+        return commands
     pulses = tuple(PulseTrigger(marker.name) for marker in markers if marker.triggered)
-    return (*commands[:1], *pulses, *commands[1:]) if pulses else commands
+    return (*commands[:1], *pulses, *commands[1:])
 
 
 def next_marker_s(rules: tuple[MarkerRule, ...], clock_s: float) -> float:

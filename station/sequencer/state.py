@@ -12,9 +12,12 @@ from station.commands import Command
 from station.readings import MarkerEvent, Reading, Spectrum, StepSummary
 
 
-@dataclass(slots=True)  # and not frozen, which takes four times as long: a forecast makes hundreds of thousands
+@dataclass(slots=True)
 class Sample:
-    """What a channel knows at one moment; `time` in s since the Unix epoch. Nobody changes one."""
+    """What a channel knows at one moment; `time` in s since the Unix epoch.
+
+    Not frozen, for that takes four times as long, and a forecast makes hundreds of thousands; nobody changes one.
+    """
 
     time: float
     voltage_V: float
@@ -136,9 +139,12 @@ def load(text: str) -> State:
     return _STATE.validate_json(text)
 
 
-@dataclass(slots=True)  # as `Sample`
+@dataclass(slots=True)
 class Outcome:
-    """What follows from something that happened; nobody changes it. Of the commands the one for the source comes first."""
+    """What follows from something that happened. Of the commands the one for the source comes first.
+
+    Not frozen, as the state is not: that would take longer than what is done for a sample.
+    """
 
     state: State
     commands: tuple[Command, ...] = ()
