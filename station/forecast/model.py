@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from drivers.simulated.cell.chemistries import parameters_for
-from drivers.simulated.cell.forecast import ForecastCell
 
+from drivers.simulated.cell.forecast import ForecastCell
 from protocols.cell import Cell
 from protocols.document import Document, DocumentError
 
