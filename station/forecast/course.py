@@ -183,7 +183,9 @@ class Course:
         trip = self._limits.check(sample)
         assert trip is not None
         self.kept.limit_met = _limit_met(self._limits, sample, trip.reason, self._moment())
-        self.kept.keep(sequencer.record(self._program, self._state, sample))
+        recorded = sequencer.record(self._program, self._state, sample)
+        self.kept.keep(recorded)
+        self._state = recorded.state
         self._give_up(Ending.TRIPPED, trip.reason)
 
     def _give_up(self, ending: Ending, reason: str) -> None:
