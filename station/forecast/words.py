@@ -101,7 +101,7 @@ def _storage(forecast: Forecast) -> str:
     return (
         f"{size(found.total_bytes)} in SQLite: {len(forecast.steps)} steps, {len(forecast.spectra)} spectra and "
         f"{found.readings_expected} readings of {found.bytes_per_reading:.0f} bytes "
-        f"(measured; {found.readings_in_forecast} in this forecast, more on a bench that samples each {found.poll_s:g} s)"
+        f"(measured; {found.readings_in_forecast} here, more on a bench that samples each {found.poll_s:g} s)"
     )
 
 
