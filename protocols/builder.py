@@ -164,6 +164,7 @@ class Builder:
                 ends,
                 record or here.record,
                 here.markers,
+                problem.column,
             )
         )
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from protocols.builder import Builder, Here
 from protocols.cell import Cell
-from protocols.document import Document
+from protocols.checks import check
+from protocols.document import Document, DocumentError
 from protocols.language import ProtocolFile
 from protocols.limits import Limits
 from protocols.program import Program
@@ -45,7 +46,7 @@ class Protocol:
         add_steps(builder, start.at("steps"), self.content.steps)
         rules = [markers(builder, start.at("markers"), self.content.markers)]
         operations = builder.finish()
-        return Program(
+        program = Program(
             self.title,
             self.document.file,
             operations,
@@ -56,6 +57,9 @@ class Protocol:
             state_of_charge=cell.state_of_charge,
             current_max_A=builder.limits.current_max_A,
         )
+        if problems := check(program):
+            raise DocumentError(problems)
+        return program
 
     def summary(self) -> tuple[str, ...]:
         """The steps in words, a line each."""

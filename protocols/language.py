@@ -43,8 +43,13 @@ def _count(words: str) -> Any:
     return BeforeValidator(read)
 
 
-Cycles: TypeAlias = Annotated[int, _count("cycles?"), Field(ge=1)]
-Times: TypeAlias = Annotated[int, _count("times"), Field(ge=1)]
+def _count_schema(words: str, *examples: str) -> WithJsonSchema:
+    pattern = rf"^\s*\d+\s*(?:{words})?\s*$"
+    return WithJsonSchema({"type": ["integer", "string"], "minimum": 1, "pattern": pattern, "examples": list(examples)})
+
+
+Cycles: TypeAlias = Annotated[int, _count("cycles?"), Field(ge=1), _count_schema("cycles?", "10 cycles")]
+Times: TypeAlias = Annotated[int, _count("times"), Field(ge=1), _count_schema("times", "50 times")]
 
 
 def _one_of(model: Model, names: tuple[str, ...], hint: str) -> None:
@@ -583,7 +588,7 @@ def _counted(value: Any) -> Counted:
 CountedField: TypeAlias = Annotated[
     InstanceOf[Counted],
     BeforeValidator(_counted),
-    WithJsonSchema({"type": ["string", "integer"], "description": "'10 cycles' of the run or '3 passes' of the loop"}),
+    _count_schema("cycles?|passes|pass", "10 cycles", "3 passes"),
 ]
 
 

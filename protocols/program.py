@@ -66,11 +66,18 @@ class Condition:
         return f"{self.quantity} {sign} {value:.6g} {unit}".rstrip()
 
 
+def time_in_words(seconds: float) -> str:
+    value, unit = for_people(Quantity.TIME, seconds)
+    return f"{value:.6g} {unit}"
+
+
 def for_people(quantity: Quantity, value: float) -> tuple[float, str]:
     """The value in the unit that people read it in."""
     match quantity:
+        case Quantity.TIME if value < 600:
+            return value, "s"
         case Quantity.TIME:
-            return (value, "s") if value < 600 else (value / 3600, "h")
+            return (value / 60, "min") if value < 3600 else (value / 3600, "h")
         case Quantity.CYCLE:
             return value, ""
         case _:
@@ -118,7 +125,7 @@ class End:
 
     def __str__(self) -> str:
         text = " and ".join(map(str, self.conditions))
-        return f"{text} for {self.for_s:g} s" if self.for_s else text
+        return f"{text} for {time_in_words(self.for_s)}" if self.for_s else text
 
 
 # --- what a step does
@@ -286,6 +293,7 @@ class Step:
     ends: tuple[End, ...] = ()
     record: RecordRule | None = None  # None: the program's
     markers: tuple[MarkerRule, ...] = ()
+    column: int = 1  # of its place in the file
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,32 +72,38 @@ def number(text: object, unit: str, kind: str) -> float:
     return value
 
 
-def _quantity(unit: str, kind: str) -> Any:
-    return (
-        BeforeValidator(lambda value: number(value, unit, kind)),
-        WithJsonSchema({"type": "string", "description": f"{kind}, such as '1 {unit}'"}),
-    )
+def _text(kind: str, symbols: str, *examples: str) -> WithJsonSchema:
+    """For editors: a number, and a unit that `symbols` occurs in, a regular expression; it may let mistakes pass."""
+    pattern = rf"^\s*[-+]?{_NUMBER}\s*\D*?(?:{symbols})"
+    said = f"{kind}: {' or '.join(examples)}"
+    return WithJsonSchema({"type": "string", "description": said, "pattern": pattern, "examples": list(examples)})
 
 
-Volts = Annotated[float, *_quantity("V", "a voltage")]
-Amperes = Annotated[float, *_quantity("A", "a current")]
-Seconds = Annotated[float, *_quantity("s", "a time")]
-Pascals = Annotated[float, *_quantity("Pa", "a pressure")]
-Hertz = Annotated[float, *_quantity("Hz", "a frequency")]
-Celsius = Annotated[float, *_quantity("degC", "a temperature")]
-Grams = Annotated[float, *_quantity("g", "a mass")]
-SquareCentimetres = Annotated[float, *_quantity("cm^2", "an area")]
-SquareMillimetres = Annotated[float, *_quantity("mm^2", "an area")]
-AmpereHours = Annotated[float, *_quantity("Ah", "a capacity")]
-AmpereHoursPerGram = Annotated[float, *_quantity("Ah/g", "a specific capacity")]
-Newtons = Annotated[float, *_quantity("N", "a force")]
-Watts = Annotated[float, *_quantity("W", "a power")]
-WattHours = Annotated[float, *_quantity("Wh", "an energy")]
-Ohms = Annotated[float, *_quantity("ohm", "a resistance")]
-Kelvins = Annotated[float, *_quantity("K", "a difference of temperature")]
-VoltsPerSecond = Annotated[float, *_quantity("V/s", "a change of voltage with time")]
-AmperesPerSecond = Annotated[float, *_quantity("A/s", "a change of current with time")]
-PascalsPerSecond = Annotated[float, *_quantity("Pa/s", "a change of pressure with time")]
+def _quantity(unit: str, kind: str, symbols: str, *examples: str) -> Any:
+    return BeforeValidator(lambda value: number(value, unit, kind)), _text(kind, symbols, *examples)
+
+
+Volts = Annotated[float, *_quantity("V", "a voltage", "[vV]", "2 V", "10 mV")]
+Amperes = Annotated[float, *_quantity("A", "a current", "A|amp", "1 mA", "50 uA")]
+Seconds = Annotated[float, *_quantity("s", "a time", "[smhdwy]", "30 s", "10 min", "4 h")]
+Pascals = Annotated[float, *_quantity("Pa", "a pressure", "[Pp]a|bar|psi|atm|torr|N", "600 kPa", "1.5 MPa")]
+Hertz = Annotated[float, *_quantity("Hz", "a frequency", "[hH]z|hertz|s", "1 MHz", "0.1 Hz")]
+Celsius = Annotated[float, *_quantity("degC", "a temperature", "[CKF]|°|deg|kelvin|celsius", "25 degC", "60 degC")]
+Grams = Annotated[float, *_quantity("g", "a mass", "g", "0.68 mg")]
+SquareCentimetres = Annotated[float, *_quantity("cm^2", "an area", "m", "1.131 cm^2")]
+SquareMillimetres = Annotated[float, *_quantity("mm^2", "an area", "m", "113 mm^2")]
+AmpereHours = Annotated[float, *_quantity("Ah", "a capacity", "A|C|amp|coul", "2.4 mAh")]
+AmpereHoursPerGram = Annotated[float, *_quantity("Ah/g", "a specific capacity", "A|C|amp|coul", "3579 mAh/g")]
+Newtons = Annotated[float, *_quantity("N", "a force", "N|newton|f", "10 N")]
+Watts = Annotated[float, *_quantity("W", "a power", "[wW]|J|V", "5 mW")]
+WattHours = Annotated[float, *_quantity("Wh", "an energy", "[wW]|J|V|cal", "10 mWh")]
+Ohms = Annotated[float, *_quantity("ohm", "a resistance", "[oO]hm|Ω|Ω|V", "100 ohm")]
+Kelvins = Annotated[float, *_quantity("K", "a difference of temperature", "K|C|°|deg|kelvin", "1 K")]
+VoltsPerSecond = Annotated[float, *_quantity("V/s", "a change of voltage with time", "[vV]", "0.1 mV/s", "1 mV/h")]
+AmperesPerSecond = Annotated[float, *_quantity("A/s", "a change of current with time", "A|amp", "1 uA/h")]
+PascalsPerSecond = Annotated[
+    float, *_quantity("Pa/s", "a change of pressure with time", "[Pp]a|bar|psi|atm|torr|N", "2 kPa/h")
+]
 
 
 def share(value: object) -> float:
@@ -107,9 +113,7 @@ def share(value: object) -> float:
     raise QuantityError(f"{value!r} is not a share; write it like '80 %'")
 
 
-Share = Annotated[
-    float, BeforeValidator(share), WithJsonSchema({"type": "string", "description": "a share, such as '80 %'"})
-]
+Share = Annotated[float, BeforeValidator(share), _text("a share", "%", "80 %")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,18 +209,22 @@ def _by_basis(value: object, text: str, units: tuple[tuple[str, Basis], ...], wa
     raise QuantityError(f"'{text}' is not {wanted}")
 
 
-RateField = Annotated[
-    InstanceOf[Rate],
-    BeforeValidator(rate),
-    WithJsonSchema({"type": "string", "description": "a current: '1 mA', '0.5 mA/cm^2', '175 mA/g', '0.2 C' or 'C/5'"}),
-]
+_RATE = WithJsonSchema(
+    {
+        "type": "string",
+        "description": "a current: 1 mA, 0.5 mA/cm^2, 175 mA/g, 0.2 C, C/5 or 0.5 C of formation (a step's name)",
+        "pattern": rf"^\s*(?:[-+]?{_NUMBER})?\s*\D*?(?:A|C|amp)",
+        "examples": ["1 mA", "0.5 mA/cm^2", "175 mA/g", "0.2 C", "C/5"],
+    }
+)
+RateField = Annotated[InstanceOf[Rate], BeforeValidator(rate), _RATE]
 ChargeField = Annotated[
     InstanceOf[Charge],
     BeforeValidator(charge),
-    WithJsonSchema({"type": "string", "description": "a capacity: '3 mAh', '2 mAh/cm^2' or '1000 mAh/g'"}),
+    _text("a capacity", "A|C|amp|coul", "3 mAh", "2 mAh/cm^2", "1000 mAh/g"),
 ]
 PotentialField = Annotated[
     InstanceOf[Potential],
     BeforeValidator(potential),
-    WithJsonSchema({"type": "string", "description": "a voltage: '2 V', '0.05 V vs Li+/Li' or '10 mV vs OCV'"}),
+    _text("a voltage", "[vV]", "2 V", "0.05 V vs Li+/Li", "10 mV vs OCV"),
 ]

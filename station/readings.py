@@ -40,7 +40,7 @@ class StepSummary:
 
     step: int
     step_name: str
-    kind: str  # rest, charge, discharge, hold, impedance
+    kind: str  # rest, charge, discharge, hold, ramp, impedance, ...
     cycle: int
     start_time: float
     end_time: float
@@ -59,10 +59,12 @@ class Spectrum:
     step: int
     cycle: int
     bias_V: float | None
-    amplitude_rms_V: float
+    amplitude_rms_V: float | None  # of a sweep of voltage (PEIS)
     frequency_Hz: tuple[float, ...]
     real_ohm: tuple[float, ...]
     imaginary_ohm: tuple[float, ...]
+    bias_A: float | None = None
+    amplitude_rms_A: float | None = None  # of a sweep of current (GEIS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Level(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ALARM = "alarm"
+    MARKER = "marker"  # made by a protocol, for whoever looks at the cell with something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,7 @@ class ChannelView(View):
     pressure_Pa: float | None = None
     pressure_U_Pa: float | None = None
     temperature_degC: float | None = None
+    question: str | None = None  # what the operator is asked; the run waits for the confirmation
     instruments: tuple[str, ...] = ()
 
 
@@ -208,6 +212,7 @@ class ProtocolView(View):
     title: str
     source: str = ""
     summary: tuple[str, ...] = ()  # the steps in words, a line each
+    parameters: dict[str, int | float | str] = {}  # as declared, with their defaults
 
 
 class CellView(View):

@@ -329,7 +329,7 @@ def test_waiting_for_pressure_temperature_and_frame() -> None:
     assert [str(end) for end in steps[0].ends] == ["pressure ≥ 500 kPa and dp/dt ≤ 2 kPa/h", "time ≥ 24 h"]
     assert [end.then for end in steps[0].ends] == [None, Then.TRIP]
     assert steps[1].setpoint == ChamberTemperature(60.0)
-    assert str(steps[1].ends[0]) == "temperature ≥ 59.5 °C and temperature ≤ 60.5 °C for 1200 s"
+    assert str(steps[1].ends[0]) == "temperature ≥ 59.5 °C and temperature ≤ 60.5 °C for 20 min"
     assert steps[1].ends[1].then is Then.FINISH
     assert steps[2].setpoint == StackPressure(approx(10e6))
     assert steps[3].setpoint == Question("Tighten the frame")

@@ -6,7 +6,7 @@ import pytest
 
 from protocols.limits import Limits
 from station import sequencer
-from station.channel import beyond_limits
+from station.preflight import beyond_limits
 from station.run import Request, prepare
 from station.sequencer import Sample
 
@@ -25,7 +25,7 @@ RUN = prepare("run", "A1", Request(PROTOCOL, "p.yaml", CELL, "c.yaml"), 0.0)
     ],
 )
 def test_a_step_beyond_the_limits_in_force_is_named(limits: Limits, said: list[str]) -> None:
-    problems = beyond_limits(RUN, limits)
+    problems = beyond_limits(RUN.program, limits)
     assert len(problems) == len(said)
     assert all(words in str(problem) for problem, words in zip(problems, said, strict=True))
 

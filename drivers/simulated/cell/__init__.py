@@ -1,5 +1,6 @@
 """A battery cell with a pressure sensor inside, for virtual instruments and for forecasts."""
 
+from drivers.simulated.cell.forecast import ForecastCell
 from drivers.simulated.cell.parameters import (
     CellParameters,
     Format,
@@ -14,6 +15,7 @@ from drivers.simulated.cell.simulated_cell import CellState, SimulatedCell
 __all__ = [
     "CellParameters",
     "CellState",
+    "ForecastCell",
     "Format",
     "SensorParameters",
     "SimulatedCell",

@@ -10,14 +10,18 @@ import enum
 from dataclasses import dataclass, replace
 from math import pi
 from random import Random
-from typing import TypeAlias
 
-from drivers.simulated.cell.electrodes import MetalParameters, PhosphateParameters, SiliconParameters
+from drivers.simulated.cell.electrodes import (
+    VOLUME_IN_PHOSPHATE,
+    ElectrodeParameters,
+    HostParameters,
+    MetalParameters,
+    SiliconParameters,
+)
 from drivers.simulated.cell.impedance import Arc, Circuit, Tail
 from drivers.simulated.cell.mechanics import Casing
+from drivers.simulated.cell.ocv import iron_phosphate
 from drivers.simulated.cell.sensor import SensorParameters
-
-ElectrodeParameters: TypeAlias = SiliconParameters | PhosphateParameters | MetalParameters
 
 THEORETICAL_SILICON_mAh_g = 3579.0  # to Li3.75Si; the 1C of a half-cell
 SILICON_IN_USE_mAh_g = 2960.0  # what takes part in the electrodes simulated here
@@ -132,7 +136,9 @@ def silicon_lfp_cell(
     return CellParameters(
         name="Si ‖ LFP",
         format=format,
-        positive=PhosphateParameters(capacity_C * 1.175, area_m2, filling=0.845 if formed else 0.99),
+        positive=HostParameters(
+            iron_phosphate, capacity_C * 1.175, area_m2, 0.845 if formed else 0.99, VOLUME_IN_PHOSPHATE
+        ),
         negative=SiliconParameters(capacity_C * 1.15, area_m2, filling=_filling(formed), formed=formed),
         circuit=FULL_CELL_CIRCUIT.scaled(1.0 / area),
         casing=CASINGS[format],
