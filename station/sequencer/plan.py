@@ -89,7 +89,7 @@ def _plan(program: Program, step: Step) -> Plan:
     looked_at = [condition for end in step.ends for condition in end.conditions]
     slopes = tuple(dict.fromkeys((c.quantity, c.window_s) for c in looked_at if c.quantity in SLOPES))
     kept = {Quantity.VOLTAGE_DROP, Quantity.PRESSURE_CHANGE}
-    ends = planned_ends(step.ends, measure_in_step(program, step.kind, slopes))
+    ends = planned_ends(step.ends, measure_in_step(program, slopes))
     timed_ends = tuple(end for end in ends if end.slot is not None)
     follows = _follows(step)
     times_s = {c.value for c in looked_at if c.quantity is Quantity.TIME}

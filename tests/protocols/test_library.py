@@ -239,5 +239,5 @@ def test_cells_from_reviews() -> None:
     assert compiled("si-nmc811-500-cycles").cycles_planned == 2 + 500
     assert driven(compiled("columnar-si-ncm90"))[-1][0] == approx(-1e-3 * 2)
     assert driven(compiled("bipolar-stack"))[0][1] == 8.2
-    symmetric = {round(abs(current) / 0.785e-3, 6) for current, _ in driven(compiled("li-li-symmetric-sulfide"))}
+    symmetric = {round(abs(current) / 0.785e-3, 6) for current, _ in driven(compiled("li-li-symmetric-solid-state"))}
     assert symmetric == {0.05, 0.2}
