@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from math import exp, expm1
 from typing import Protocol, TypeAlias
 
+from drivers.simulated.cell.blocking import Blocking, BlockingParameters
 from drivers.simulated.cell.tables import (
     EMPTIED,
     INTERVALS,
@@ -27,10 +28,14 @@ from drivers.simulated.cell.tables import (
 
 FARADAY = 96485.33  # C/mol
 
-# Partial molar volume of lithium in m³/mol: in silicon (280 % at Li3.75Si), as metal, in LiFePO4 (6.8 %).
+# Partial molar volume of lithium in m³/mol: in silicon (280 % at Li3.75Si), as metal, in LiFePO4 (6.8 %), on the mean
+# in NMC811 (5 %), from selenium to Li2Se (densities 4.8 and 2.07 g/cm³), from indium to InLi (a = 0.679 nm, Z = 8).
 VOLUME_IN_SILICON = 9.0e-6
 VOLUME_IN_METAL = 13.0e-6
 VOLUME_IN_PHOSPHATE = 2.85e-6
+VOLUME_IN_NICKEL_OXIDE = 1.4e-6
+VOLUME_IN_SELENIDE = 14.2e-6
+VOLUME_IN_INDIUM = 7.9e-6
 
 AGEING_STEP = 0.05  # cycles after which what ages slowly is worked out anew
 LEAST_VIRGINITY = 1e-6
@@ -323,16 +328,18 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class MetalParameters:
-    """A lithium foil."""
+    """A lithium foil, or another electrode that takes lithium at one potential."""
 
     area_m2: float
     share: float = 1.0  # of the plated volume that reaches the stack: stripping leaves pits, not a thinner foil
     dead_share: float = 1e-3  # of the plated lithium that stays as moss
+    potential_V: float = 0.0  # against lithium
+    volume_of_lithium: float = VOLUME_IN_METAL
 
 
 @dataclass(slots=True)
 class Metal:
-    """Lithium metal: the zero of the potential scale, without end."""
+    """Lithium metal, the zero of the potential scale, or its alloy with indium: at one potential without end."""
 
     parameters: MetalParameters
     lithium_C: float = 0.0  # since the cell was built
@@ -342,7 +349,7 @@ class Metal:
     thickness_m: float = 0.0
 
     def potential_after(self, charge_C: float, time_s: float) -> float:
-        return 0.0
+        return self.parameters.potential_V
 
     def insert(self, charge_C: float, time_s: float) -> float:
         p = self.parameters
@@ -350,8 +357,8 @@ class Metal:
         if charge_C > 0.0:
             self.plated_C += charge_C
         grown_C = p.share * self.lithium_C + p.dead_share * self.plated_C
-        self.thickness_m = VOLUME_IN_METAL * grown_C / (FARADAY * p.area_m2)
-        return 0.0
+        self.thickness_m = p.volume_of_lithium * grown_C / (FARADAY * p.area_m2)
+        return p.potential_V
 
     def slope_V_C(self) -> float:
         return 0.0
@@ -360,7 +367,7 @@ class Metal:
         return 0.0
 
 
-ElectrodeParameters: TypeAlias = SiliconParameters | HostParameters | MetalParameters
+ElectrodeParameters: TypeAlias = SiliconParameters | HostParameters | MetalParameters | BlockingParameters
 
 
 def electrode(parameters: ElectrodeParameters) -> Electrode:
@@ -372,3 +379,5 @@ def electrode(parameters: ElectrodeParameters) -> Electrode:
             return Host(parameters)
         case MetalParameters():
             return Metal(parameters)
+        case BlockingParameters():
+            return Blocking(parameters)

@@ -35,8 +35,8 @@ class ForecastCell:
         self.parameters = parameters
         self._interior = Interior(parameters, temperature_degC)
         self._most_C = STEP_FILLING * self._interior.least_capacity_C
-        self._diffusion_ohm = parameters.circuit.diffusion.resistance_ohm
-        self._direct_ohm = parameters.circuit.direct_current_ohm
+        self._diffusion_ohm = parameters.circuit.diffusion.resistance_ohm / parameters.cells_in_series
+        self._direct_ohm = parameters.circuit.direct_current_ohm / parameters.cells_in_series
         self._target_V: float | None = None  # of a voltage hold
         self._most_A = inf  # in a voltage hold, in both directions
         self._limited = False  # the current limit holds, not the voltage
@@ -75,7 +75,7 @@ class ForecastCell:
         """Press the stack to this pressure once; it breathes from there. Raises `ValueError` if it is negative."""
         if not (pascals >= 0.0 and isfinite(pascals)):
             raise ValueError(f"the stack's pressure is {pascals} Pa; it must be finite and not negative")
-        self._interior.stack.press(pascals)
+        self._interior.press(pascals)
         self.pressure_Pa = pascals
         self._show_present()
 
