@@ -152,9 +152,9 @@ class Channel(abc.ABC):
             self._require(ChannelState.RUNNING)
             if (question := self._question) is None:
                 raise ChannelError(f"channel {self.name} asks nothing now")
-            said = f": {answer.strip()}" if answer.strip() else ""
-            self.say(Level.INFO, f"confirmed '{question}'{said}", who)
-            await self._confirm(f"confirmed by {who}{said}")
+            answer = answer.strip()
+            self.say(Level.INFO, f"confirmed '{question}'" + (f": {answer}" if answer else ""), who)
+            await self._confirm(answer)
         self._wake.set()
 
     async def clear_trip(self, who: str) -> None:
@@ -271,7 +271,8 @@ class Channel(abc.ABC):
         """What the present step asks the operator."""
         return None
 
-    async def _confirm(self, reason: str) -> None:
+    async def _confirm(self, answer: str) -> None:
+        """Go on after the present step's question."""
         raise NotImplementedError
 
     @property

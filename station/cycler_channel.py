@@ -124,7 +124,7 @@ class CyclerChannel(Channel):
                 "of charge needs it"
             )
         limits = self.limits_for(run).limits
-        most_A = 1.2 * largest_current_A(run.program)
+        most_A = 1.2 * largest_current_A(run.program) or math.inf  # a program of rests states no current
         tightened = replace(limits, current_max_A=min(limits.current_max_A, most_A))
         return for_cycler(run.program, tightened, capacity)
 

@@ -149,9 +149,9 @@ class HostChannel(Channel):
     async def _resume(self) -> None:
         await self._follow(self._do(sequencer.resume))
 
-    async def _confirm(self, reason: str) -> None:
+    async def _confirm(self, answer: str) -> None:
         assert self._program is not None and self._state is not None
-        await self._follow(sequencer.confirm(self._program, self._state, self.around.clock.now(), reason))
+        await self._follow(sequencer.confirm(self._program, self._state, self.around.clock.now(), answer))
 
     async def _skip(self, reason: str) -> None:
         await self._cancel_sweep()

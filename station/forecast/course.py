@@ -10,7 +10,7 @@ from protocols.document import DocumentError, Problem
 from protocols.limits import Limits
 from protocols.program import Program, SweepPlan
 from station import sequencer
-from station.commands import Ask, Finish, MeasureImpedance, Trip
+from station.commands import Ask, Finish, MeasureImpedance, Rest, Trip
 from station.forecast.kept import Kept
 from station.forecast.nearing import FIRST_S, SHORTEST_S, Nearing
 from station.forecast.results import Ending, LimitMet, Moment, QuestionForecast
@@ -115,15 +115,20 @@ class Course:
 
     def _swept(self, plan: SweepPlan) -> Outcome:
         state, began = self._state, self._rig.now
+        self._rig.carry_out(Rest())
+        open_V = self._rig.cell.voltage_V
         measured = tuple(self._rig.sweep(plan))
+        galvanostatic = plan.amplitude_rms_A is not None
         spectrum = Spectrum(
             number=0,
             time=began,
             test_time_s=began,
             step=state.step,
             cycle=state.cycle,
-            bias_V=plan.bias_V,
-            amplitude_rms_V=math.nan if plan.amplitude_rms_V is None else plan.amplitude_rms_V,
+            bias_V=None if galvanostatic else open_V if plan.bias_V is None else plan.bias_V,
+            amplitude_rms_V=plan.amplitude_rms_V,
+            bias_A=plan.bias_A if galvanostatic else None,
+            amplitude_rms_A=plan.amplitude_rms_A,
             frequency_Hz=plan.frequencies_Hz,
             real_ohm=tuple(z.real for z in measured),
             imaginary_ohm=tuple(z.imag for z in measured),
@@ -140,8 +145,7 @@ class Course:
         sample = rig.sample()
         nearing.begin(state, sample)
         if self._looked_at == (state.step, rig.now):  # the sample before this set point had this very time
-            rig.step(max(SHORTEST_S, min(FIRST_S, next_due(program, state) - rig.now)))
-            sample = rig.sample()
+            sample = rig.step(max(SHORTEST_S, min(FIRST_S, next_due(program, state) - rig.now)))
         else:
             self._looked_at = (state.step, rig.now)
         while within(sample):
@@ -156,9 +160,10 @@ class Course:
                 self._state = state
                 if self._looked_up():
                     return None
-            seconds = min(nearing.seconds(state, sample), next_due(program, state) - rig.now)
-            rig.step(seconds if seconds > SHORTEST_S else SHORTEST_S)
-            sample = rig.sample()
+            seconds, due_s = nearing.seconds(state, sample), next_due(program, state) - rig.now
+            if due_s < seconds:
+                seconds = due_s
+            sample = rig.step(seconds if seconds > SHORTEST_S else SHORTEST_S)
         self._state = state
         self._trip(sample)
         return None
@@ -183,7 +188,9 @@ class Course:
         trip = self._limits.check(sample)
         assert trip is not None
         self.kept.limit_met = _limit_met(self._limits, sample, trip.reason, self._moment())
-        self.kept.keep(sequencer.record(self._program, self._state, sample))
+        recorded = sequencer.record(self._program, self._state, sample)
+        self.kept.keep(recorded)
+        self._state = recorded.state
         self._give_up(Ending.TRIPPED, trip.reason)
 
     def _give_up(self, ending: Ending, reason: str) -> None:

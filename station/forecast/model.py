@@ -18,9 +18,7 @@ def simulated_cell(
 
     Raises `DocumentError` where the file does not say enough, or names a chemistry that is not simulated.
     """
-    for given in (temperature_degC, cell.temperature, ROOM_degC):
-        if given is not None:
-            break
+    known_degC = (given for given in (temperature_degC, cell.temperature) if given is not None)
     try:
         parameters = parameters_for(
             chemistry=cell.chemistry,
@@ -33,6 +31,6 @@ def simulated_cell(
             stack_pressure_Pa=cell.stack_pressure,
             formed=formed,
         )
-        return ForecastCell(parameters, given)
+        return ForecastCell(parameters, next(known_degC, ROOM_degC))
     except ValueError as error:
         raise DocumentError([document.problem(("chemistry",), f"cannot be simulated: {error}")]) from None

@@ -187,7 +187,7 @@ def _marked(program: Program, outcome: Outcome, time: float, passed: Sequence[Ma
     """With the markers that led there: of the step that now begins, or of the last one where none does."""
     if not passed:
         return outcome
-    name = current_step(program, outcome.state).name
+    name = current_step(program, outcome.state).name if outcome.state.step else ""
     events = tuple(event(program, outcome.state, marker, time, name) for marker in passed)
     return replace(outcome, commands=with_triggers(outcome.commands, events), markers=events)
 

@@ -86,9 +86,10 @@ def fit_anew(plan: Plan, state: State) -> None:
 
 
 def next_full_window_s(plan: Plan, state: State) -> float:
-    """By the step's clock."""
+    """By the step's clock. One that is over already waits for a value, whenever that comes."""
     windows = zip(state.fits, plan.slopes, strict=True)
-    return min((fit.began_s + window_s for fit, (_, window_s) in windows if fit.began_s is not None), default=math.inf)
+    ends_s = [fit.began_s + window_s for fit, (_, window_s) in windows if fit.began_s is not None]
+    return min((end_s for end_s in ends_s if end_s > state.step_time_s), default=math.inf)
 
 
 def _value(slope: Quantity, sample: Sample) -> float | None:

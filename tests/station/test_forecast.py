@@ -138,6 +138,8 @@ def test_the_sample_that_trips_is_recorded() -> None:
     assert simulation.forecast.limit_met.limit == "voltage_max_V"
     assert simulation.readings["voltage_V"][-1] == approx(4.5, abs=1e-3)
     assert simulation.forecast.duration_s == approx(15 * 3600, rel=1e-3)
+    assert simulation.forecast.steps[-1].capacity_Ah == approx(1.5e-3, rel=1e-3)
+    assert (simulation.readings["test_time_s"][1:] > simulation.readings["test_time_s"][:-1]).all()
 
 
 def test_limits_of_a_channel_narrow_those_of_the_cell() -> None:
