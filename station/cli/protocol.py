@@ -1,4 +1,4 @@
-"""protocol list, show, check."""
+"""protocol list, show, check, convert."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from protocols.cell import read_cell
 from protocols.compile import Protocol, read_protocol
 from station.cli.channels import parse_parameters
 from station.cli.common import AsJson, console, say_json
+from station.cli.convert import convert
 
 app = typer.Typer(help="The protocol library and protocol files.", no_args_is_help=True)
+app.command()(convert)
 
 Which = Annotated[str, typer.Argument(help="a protocol file, or the name of a library protocol")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="a parameter; repeatable")]
