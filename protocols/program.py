@@ -27,7 +27,7 @@ class Quantity(StrEnum):
     VOLTAGE_SLOPE = "dV/dt"  # V/s, magnitude
     CURRENT_SLOPE = "dI/dt"  # A/s, magnitude
     PRESSURE_SLOPE = "dp/dt"  # Pa/s, magnitude
-    VOLTAGE_DROP = "voltage drop"  # V, below the step's highest voltage (-ΔV)
+    VOLTAGE_DROP = "voltage drop"  # V, back from the furthest that the step had come to (-ΔV)
     TEMPERATURE = "temperature"  # °C
     PRESSURE = "pressure"  # Pa
     PRESSURE_CHANGE = "pressure change"  # Pa, magnitude, since the step began

@@ -151,7 +151,7 @@ def _enter(program: Program, state: State, index: int, time: float, passed: Sequ
     state.step_time_s = state.step_capacity_Ah = state.step_energy_Wh = state.missed_Ah = 0.0
     state.sampled = state.pending = state.record_next = state.holding = False
     state.recorded = None
-    state.highest_V = state.first_pressure_Pa = None
+    state.furthest_V = state.dropped_V = state.first_pressure_Pa = None
     state.set_A = state.set_V = state.origin_V = None
     state.stair = 0
     state.stair_began_s = state.delay_s = 0.0
