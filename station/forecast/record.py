@@ -9,6 +9,7 @@ import platform
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 from station.forecast.results import Ending, Forecast
@@ -59,7 +60,11 @@ class Recorder:
         self._waiting = Batch(run.run_id)
         self._readings: list[Reading] = []
         self._check()
-        versions = {"python": platform.python_version(), "system": platform.platform()}
+        versions = {
+            "cellstation": version("cellstation"),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+        }
         writer.begin_run(snapshot(run, True, {"forecast": "virtual time, a simulated cell", "versions": versions}))
 
     def keep(self, outcome: Outcome) -> None:

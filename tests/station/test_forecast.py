@@ -93,7 +93,7 @@ def test_an_end_of_capacity_and_of_time_are_met_on_the_spot() -> None:
     found = said("  - charge: {at: 1 mA, until: {capacity: 0.4 mAh}}\n  - discharge: {at: 1 mA, for: 100 s}\n")
     assert found.steps[0].capacity_Ah == approx(0.4e-3, rel=2e-4)
     assert found.steps[1].duration_s == approx(100.0, abs=1e-3)
-    assert found.steps[1].capacity_Ah == approx(-100 / 3600 * 1e-3, rel=1e-6)
+    assert found.steps[1].capacity_Ah == approx(-100 / 3600 * 1e-3, rel=2e-4)  # but for 10 ms of settling
 
 
 def test_a_hold_ends_at_its_current() -> None:
@@ -186,7 +186,7 @@ def test_steps_that_take_no_time_do_not_go_round_for_ever() -> None:
     steps = "  - repeat: 1000000\n    steps:\n      - charge: {at: 0.1 C, until: {voltage: 2.9 V}}\n"
     found = said(steps)
     assert found.ending is Ending.UNENDING
-    assert "without any time passing" in found.reason
+    assert "steps that ended at once" in found.reason
 
 
 # --- impedance, waits, questions
