@@ -397,6 +397,9 @@ class Program:
 DIRECTIONS: Mapping[Kind, int] = {Kind.CHARGE: 1, Kind.DISCHARGE: -1}
 """Of the current; other kinds have none of their own."""
 
+WITHOUT_CURRENT = (Kind.REST, Kind.TEMPERATURE, Kind.STACK_PRESSURE, Kind.PROMPT, Kind.IMPEDANCE)
+"""Kinds that pass no charge."""
+
 
 @dataclass(frozen=True, slots=True)
 class CycleCount:
