@@ -455,7 +455,8 @@ class Reader:
     def _end_of_pass(self, loop: Loop) -> Leaf | Way | Callable[[], object]:
         for end, way in zip(loop.ends, loop.ways, strict=True):
             if all(self._is_met(condition) for condition in end.conditions):
-                self.passes[loop] = 0
+                if not isinstance(way, Leaf):  # that may lead back into this very pass
+                    self.passes[loop] = 0
                 return self._led(way, loop)
         self.passes[loop] = self.passes.get(loop, 0) + 1
         if self.passes[loop] < loop.count:
