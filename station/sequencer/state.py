@@ -12,9 +12,12 @@ from station.commands import Command
 from station.readings import MarkerEvent, Reading, Spectrum, StepSummary
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Sample:
-    """What a channel knows at one moment; `time` in s since the Unix epoch."""
+    """What a channel knows at one moment; `time` in s since the Unix epoch.
+
+    Not frozen, for that takes four times as long, and a forecast makes hundreds of thousands; nobody changes one.
+    """
 
     time: float
     voltage_V: float

@@ -52,7 +52,8 @@ steps:
     steps:
       - charge: {at: 0.5 C, hold: 0.7 V, until: {current: 0.2 C}, for: 250 s}
       - rest: {for: 20 s}
-      - impedance: {every: 2 cycles, from: 10 kHz, to: 1 kHz, amplitude: 10 mV, points_per_decade: 3}
+      - impedance: {from: 10 kHz, to: 1 kHz, amplitude: 10 mV, points_per_decade: 3}
+        every: 2 cycles
       - repeat: 2
         steps:
           - discharge: {at: 0.5 C, for: 60 s}

@@ -100,9 +100,9 @@ def test_a_step_that_ends(step: str) -> None:
         ("»rest: {for: 10 min, until: [{time: 20 min, then: end of run}]}", "it never counts"),
         ("»temperature: {set: 40 degC, for: 10 min, at_most: 5 min}", "takes 10 min at least"),
         (
-            "»gitt: {direction: charge, at: 1 mA, pulse: 1 min, rest: 30 s, rest_until: {dV/dt: 1 mV/h},"
+            "»gitt: {direction: charge, at: 1 mA, pulse: 1 min, rest: 5 min, rest_until: {dV/dt: 1 mV/h},"
             " until: {voltage: 3 V}}",
-            "takes 10 min at least, and the step ends after 30 s",
+            "takes 10 min at least, and the step ends after 300 s",
         ),
     ],
 )
