@@ -249,7 +249,8 @@ def _condition(random: Random) -> Condition:
             value = random.uniform(0.0, 1.0)
         case Quantity.VOLTAGE_SLOPE | Quantity.CURRENT_SLOPE | Quantity.PRESSURE_SLOPE:
             rising, window_s = False, random.uniform(2.0, 10.0)
-            value = {Quantity.VOLTAGE_SLOPE: 1e-2, Quantity.CURRENT_SLOPE: 1e-4}.get(quantity, 1e3)
+            typical = {Quantity.VOLTAGE_SLOPE: 1e-2, Quantity.CURRENT_SLOPE: 1e-4}.get(quantity, 1e3)
+            value = typical * random.uniform(0.5, 1.5)
         case Quantity.VOLTAGE_DROP:
             rising, value = True, random.uniform(0.05, 1.0)
         case Quantity.TEMPERATURE:
