@@ -167,7 +167,8 @@ def driven(program: Program, state: State, time: float, *, anew: bool) -> Outcom
     try:
         changed = settle(program, plan, state)
     except CannotBeSet as why:
-        return trip(program, state, time, f"step {plan.step.name}: {why}")
+        readings = flush(plan, state)
+        return replace(trip(program, state, time, f"step {plan.step.name}: {why}"), readings=readings)
     if anew:
         return Outcome(state, drive_all(program, state))
     return Outcome(state, (drive(program, state),) if changed else ())
