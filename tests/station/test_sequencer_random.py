@@ -372,7 +372,6 @@ def test_a_program_is_followed_as_it_is_written_and_a_crash_changes_nothing(one:
     both_ways(one, other)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(50))
 def test_seeded(seed: int) -> None:
-    for part in range(5):
-        both_ways(5 * seed + part, seed)
+    both_ways(seed, seed)
