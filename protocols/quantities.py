@@ -63,10 +63,13 @@ def number(text: object, unit: str, kind: str) -> float:
         raise QuantityError(f"'{match[2]}' in '{text}' is not a unit; one like {unit} is wanted")
     try:
         value = float(_units().Quantity(float(match[1]), match[2]).to(unit).magnitude)
+        zero = float(_units().Quantity(0.0, match[2]).to(unit).magnitude)
     except pint.DimensionalityError:
         raise QuantityError(f"'{text}' is not {kind}; a unit like {unit} is wanted") from None
     except _NO_UNIT:
         raise QuantityError(f"'{match[2]}' in '{text}' is not a unit; one like {unit} is wanted") from None
+    if unit == "K" and zero != 0.0:  # 1 degC is 274.15 K
+        raise QuantityError(f"'{text}' is a temperature; {kind} is written like '{match[1]} K'")
     if not math.isfinite(value):
         raise QuantityError(f"'{text}' is too large for {kind}")
     return value

@@ -194,11 +194,13 @@ def read_profile(text: str, file: str, scale: float = 1.0) -> CurrentProfile:
             problems += error.problems
             continue
         if time <= (times[-1] if times else -math.inf):
-            problems.append(Problem(file, line, columns[0] + 1, f"the time {time:g} s does not rise"))
+            problems.append(Problem(file, line, _column(row, columns[0]), f"the time {time:g} s does not rise"))
         times.append(time)
         currents.append(current * scale)
     if times and times[0] != 0.0 and not problems:
-        problems.append(Problem(file, 2, columns[0] + 1, f"the first time is {times[0]:g} s; it should be 0"))
+        line, row = fields[0]
+        said = f"the first time is {times[0]:g} s; it should be 0"
+        problems.append(Problem(file, line, _column(row, columns[0]), said))
     if not problems and len(times) < 2:
         problems.append(Problem(file, 1, 1, "has fewer than two rows; the last one says when the profile ends"))
     if problems:
@@ -226,5 +228,10 @@ def _field(row: list[str], index: int, factor: float, file: str, line: int) -> f
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise DocumentError([Problem(file, line, index + 1, f"'{text.strip()}' is not a number")])
+        raise DocumentError([Problem(file, line, _column(row, index), f"'{text.strip()}' is not a number")])
     return value
+
+
+def _column(row: list[str], index: int) -> int:
+    """Of the file, where no field before has quotes around it."""
+    return 1 + sum(len(field) + 1 for field in row[:index])

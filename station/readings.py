@@ -11,9 +11,12 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
-    """One recorded sample of a run. `sequence` rises by one from 1 without gaps within a run."""
+    """One recorded sample of a run. `sequence` rises by one from 1 without gaps within a run.
+
+    Not frozen, for that takes four times as long, and a forecast makes hundreds of thousands; nobody changes one.
+    """
 
     sequence: int
     time: float  # seconds since the Unix epoch

@@ -102,7 +102,9 @@ def _run(protocol: Protocol, cell: Document, parameters: dict[str, int | float |
 
     subject = cell.as_model(Cell)
     program = protocol.compile_for(subject)
-    request = Request(protocol.document.text, protocol.document.file, cell.text, cell.file, parameters)
+    request = Request(
+        protocol.document.text, protocol.document.file, cell.text, cell.file, parameters, dict(protocol.files)
+    )
     return Run("forecast", "forecast", subject, request, program, protocol.title, started=time.time())
 
 

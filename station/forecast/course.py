@@ -10,7 +10,7 @@ from protocols.document import DocumentError, Problem
 from protocols.limits import Limits
 from protocols.program import Program, SweepPlan
 from station import sequencer
-from station.commands import Ask, Finish, MeasureImpedance, Trip
+from station.commands import Ask, Finish, MeasureImpedance, Rest, Trip
 from station.forecast.kept import Kept
 from station.forecast.nearing import FIRST_S, SHORTEST_S, Nearing
 from station.forecast.results import Ending, LimitMet, Moment, QuestionForecast
@@ -20,9 +20,12 @@ from station.safety import LimitsInForce
 from station.sequencer import Outcome, Sample, State
 
 LONGEST_PERIOD_S = 30.0
+SETTING_S = 0.01
+"""A source takes some milliseconds for a new set point, and so no two samples have the same time."""
+
 HELD_SHARE = 0.95  # of the limit of current, for a hold that says none: at the limit itself it would trip
 MOST_S = 3 * 365.25 * 86400.0
-MOST_STEPS_AT_ONCE = 2000
+MOST_STEPS_AT_ONCE = 2000  # that last no longer than a set point takes
 SAMPLES_BETWEEN_LOOKS = 2000
 STEPS_BETWEEN_LOOKS = 50
 
@@ -61,7 +64,7 @@ class Course:
         self._nearing = Nearing(program, limits.limits, min(program.record.every_s, LONGEST_PERIOD_S))
         self._within = _within(limits)
         self._state: State
-        self._looked_at: tuple[int, float] | None = None  # step and time of the last look that a command brought
+        self._looked_at = (0, 0.0)  # step and time of the last look that a command brought
         self._steps_at_once = 0
         self._entered_at = -1.0
         self._next_look = 0
@@ -115,15 +118,20 @@ class Course:
 
     def _swept(self, plan: SweepPlan) -> Outcome:
         state, began = self._state, self._rig.now
+        self._rig.carry_out(Rest())
+        open_V = self._rig.cell.voltage_V
         measured = tuple(self._rig.sweep(plan))
+        galvanostatic = plan.amplitude_rms_A is not None
         spectrum = Spectrum(
             number=0,
             time=began,
             test_time_s=began,
             step=state.step,
             cycle=state.cycle,
-            bias_V=plan.bias_V,
-            amplitude_rms_V=math.nan if plan.amplitude_rms_V is None else plan.amplitude_rms_V,
+            bias_V=None if galvanostatic else open_V if plan.bias_V is None else plan.bias_V,
+            amplitude_rms_V=plan.amplitude_rms_V,
+            bias_A=plan.bias_A if galvanostatic else None,
+            amplitude_rms_A=plan.amplitude_rms_A,
             frequency_Hz=plan.frequencies_Hz,
             real_ohm=tuple(z.real for z in measured),
             imaginary_ohm=tuple(z.imag for z in measured),
@@ -137,13 +145,8 @@ class Course:
         """Sample after sample, until the sequencer asks for something or the run is over."""
         program, state, rig, kept = self._program, self._state, self._rig, self.kept
         advance, next_due, nearing, within = sequencer.advance, sequencer.next_due, self._nearing, self._within
-        sample = rig.sample()
+        sample = rig.step(self._until_first_look_s())
         nearing.begin(state, sample)
-        if self._looked_at == (state.step, rig.now):  # the sample before this set point had this very time
-            rig.step(max(SHORTEST_S, min(FIRST_S, next_due(program, state) - rig.now)))
-            sample = rig.sample()
-        else:
-            self._looked_at = (state.step, rig.now)
         while within(sample):
             kept.samples += 1
             outcome = advance(program, state, sample)
@@ -156,12 +159,22 @@ class Course:
                 self._state = state
                 if self._looked_up():
                     return None
-            seconds = min(nearing.seconds(state, sample), next_due(program, state) - rig.now)
-            rig.step(seconds if seconds > SHORTEST_S else SHORTEST_S)
-            sample = rig.sample()
+            seconds, due_s = nearing.seconds(state, sample), next_due(program, state) - rig.now
+            if due_s < seconds:
+                seconds = due_s
+            sample = rig.step(seconds if seconds > SHORTEST_S else SHORTEST_S)
         self._state = state
         self._trip(sample)
         return None
+
+    def _until_first_look_s(self) -> float:
+        """Soon after a set point was given, but not again and again where one follows the other at each look."""
+        step, looked_at = self._looked_at
+        soon = self._state.step != step or self._rig.now - looked_at >= FIRST_S
+        due_s = sequencer.next_due(self._program, self._state) - self._rig.now
+        seconds = SETTING_S if soon else max(SETTING_S, min(FIRST_S, due_s))
+        self._looked_at = self._state.step, self._rig.now + seconds
+        return seconds
 
     def _looked_up(self) -> bool:
         """Whether the forecast ends here, without an end of its own."""
@@ -183,7 +196,9 @@ class Course:
         trip = self._limits.check(sample)
         assert trip is not None
         self.kept.limit_met = _limit_met(self._limits, sample, trip.reason, self._moment())
-        self.kept.keep(sequencer.record(self._program, self._state, sample))
+        recorded = sequencer.record(self._program, self._state, sample)
+        self.kept.keep(recorded)
+        self._state = recorded.state
         self._give_up(Ending.TRIPPED, trip.reason)
 
     def _give_up(self, ending: Ending, reason: str) -> None:
@@ -205,13 +220,13 @@ class Course:
             return
         operations.append(outcome.state.operation)
         now = self._rig.now
-        self._steps_at_once = self._steps_at_once + 1 if now == self._entered_at else 0
+        self._steps_at_once = self._steps_at_once + 1 if now - self._entered_at <= 2 * SETTING_S else 0
         self._entered_at = now
         if now >= self._most_s or not outcome.state.step % STEPS_BETWEEN_LOOKS:
             self._looked_up()
         elif self._steps_at_once > MOST_STEPS_AT_ONCE:
             step = sequencer.current_step(self._program, outcome.state)
-            self._give_up(Ending.UNENDING, f"{MOST_STEPS_AT_ONCE} steps without any time passing, in step {step.name}")
+            self._give_up(Ending.UNENDING, f"{MOST_STEPS_AT_ONCE} steps that ended at once, in step {step.name}")
 
     def _moment(self) -> Moment:
         state = self._state

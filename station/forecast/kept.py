@@ -30,8 +30,7 @@ COLUMNS = (
 )
 _row = attrgetter(*COLUMNS)
 
-EXAMPLES_AT_FIRST = 500
-EXAMPLE_EACH = 256
+MOST_EXAMPLES = 4096
 
 
 class Listener(Protocol):
@@ -55,12 +54,13 @@ class Kept:
     questions: list[QuestionForecast] = field(default_factory=list)
     limit_met: LimitMet | None = None
     samples: int = 0
+    _example_each: int = 1
 
     def keep(self, outcome: Outcome) -> None:
         for reading in outcome.readings:
             self.rows.extend(_row(reading))
-            if reading.sequence < EXAMPLES_AT_FIRST or not reading.sequence % EXAMPLE_EACH:
-                self.examples.append(reading)
+            if not reading.sequence % self._example_each:
+                self._take_example(reading)
         if outcome.steps:
             self.steps.extend(outcome.steps)
         if outcome.spectra:
@@ -69,6 +69,13 @@ class Kept:
             self.markers.extend(outcome.markers)
         if self.listener is not None:
             self.listener.keep(outcome)
+
+    def _take_example(self, reading: Reading) -> None:
+        """From the whole of the run, as evenly as it goes on."""
+        self.examples.append(reading)
+        if len(self.examples) > MOST_EXAMPLES:
+            del self.examples[::2]
+            self._example_each *= 2
 
     def table(self) -> dict[str, Floats]:
         """Columns of equal length by name, one value for each recorded reading."""

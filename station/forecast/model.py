@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from drivers.simulated.cell.chemistries import parameters_for
+import contextlib
+from collections.abc import Iterator
 
+from drivers.simulated.cell.chemistries import parameters_for
 from drivers.simulated.cell.forecast import ForecastCell
+from drivers.simulated.cell.materials import Chemistry
 from protocols.cell import Cell
 from protocols.document import Document, DocumentError
 
@@ -16,14 +19,13 @@ def simulated_cell(
 ) -> ForecastCell:
     """As built, or with its first cycle behind it (`formed`), at the temperature given, the cell's own or 25 °C.
 
-    Raises `DocumentError` where the file does not say enough, or names a chemistry that is not simulated.
+    Raises `DocumentError` for a chemistry, a format or a temperature that is not simulated.
     """
-    for given in (temperature_degC, cell.temperature, ROOM_degC):
-        if given is not None:
-            break
-    try:
+    with _problems_at(document, "chemistry"):
+        Chemistry.parse(cell.chemistry)
+    with _problems_at(document, "format"):
         parameters = parameters_for(
-            chemistry=cell.chemistry,
+            cell.chemistry,
             format=cell.format,
             capacity_Ah=cell.capacity_Ah,
             electrode_area_cm2=cell.electrode_area,
@@ -33,6 +35,14 @@ def simulated_cell(
             stack_pressure_Pa=cell.stack_pressure,
             formed=formed,
         )
-        return ForecastCell(parameters, given)
+    known_degC = (given for given in (temperature_degC, cell.temperature) if given is not None)
+    with _problems_at(document, "temperature"):
+        return ForecastCell(parameters, next(known_degC, ROOM_degC))
+
+
+@contextlib.contextmanager
+def _problems_at(document: Document, key: str) -> Iterator[None]:
+    try:
+        yield
     except ValueError as error:
-        raise DocumentError([document.problem(("chemistry",), f"cannot be simulated: {error}")]) from None
+        raise DocumentError([document.problem((key,), f"this cell cannot be simulated: {error}")]) from None

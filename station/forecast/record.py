@@ -9,6 +9,7 @@ import platform
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 from station.forecast.results import Ending, Forecast
@@ -59,13 +60,17 @@ class Recorder:
         self._waiting = Batch(run.run_id)
         self._readings: list[Reading] = []
         self._check()
-        versions = {"python": platform.python_version(), "system": platform.platform()}
+        versions = {
+            "cellstation": version("cellstation"),
+            "python": platform.python_version(),
+            "system": platform.platform(),
+        }
         writer.begin_run(snapshot(run, True, {"forecast": "virtual time, a simulated cell", "versions": versions}))
 
     def keep(self, outcome: Outcome) -> None:
         began, waiting = self.run.started, self._waiting
         self._readings += (replace(reading, time=reading.time + began) for reading in outcome.readings)
-        if outcome.steps or outcome.spectra:
+        if outcome.steps or outcome.spectra or outcome.markers:
             self._waiting = replace(
                 waiting,
                 steps=waiting.steps
@@ -74,6 +79,7 @@ class Recorder:
                     for step in outcome.steps
                 ),
                 spectra=waiting.spectra + tuple(replace(each, time=each.time + began) for each in outcome.spectra),
+                markers=waiting.markers + tuple(replace(each, time=each.time + began) for each in outcome.markers),
             )
         if len(self._readings) >= READINGS_IN_BATCH:
             self._submit(self._waiting)
@@ -84,10 +90,14 @@ class Recorder:
         finished = forecast.ending is Ending.FINISHED
         reason = forecast.reason if finished else f"forecast {forecast.ending}: {forecast.reason}"
         text = f"SIMULATED in virtual time: {reason}"
-        event = Event(ended, Level.INFO, text, CHANNEL, self.run.run_id)
+        asked = [(each.at.time_s, f"question, answered at once: {each.text}") for each in forecast.questions]
+        events = tuple(
+            Event(self.run.started + time_s, Level.INFO, text, CHANNEL, self.run.run_id)
+            for time_s, text in (*asked, (forecast.duration_s, text))
+        )
         # Never left open as tripped: no station should look for the channel that it stands in.
         state = RunState.FINISHED if finished else RunState.STOPPED
-        self._submit(replace(self._waiting, events=(event,), state=state, reason=reason, ended=ended))
+        self._submit(replace(self._waiting, events=events, state=state, reason=reason, ended=ended))
         if not self._writer.flush(PATIENCE_S):
             raise StoreError(self._writer.trouble or f"the database did not take the run within {PATIENCE_S:g} s")
 

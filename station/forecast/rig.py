@@ -75,13 +75,15 @@ class Rig:
             case _:
                 pass  # what concerns no cell
 
-    def step(self, seconds: float) -> None:
+    def step(self, seconds: float) -> Sample:
+        """Let time pass; what stands then."""
         self.cell.step(seconds)
         self.now += seconds
         if self._chamber_degC is not None:
             self._follow_chamber(self._chamber_degC, seconds)
         if self._frame_Pa is not None:
             self._follow_frame(self._frame_Pa, seconds)
+        return self.sample()
 
     def sample(self) -> Sample:
         cell = self.cell

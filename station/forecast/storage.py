@@ -18,13 +18,13 @@ from station.store.database import parse
 from station.store.target import Target
 
 POLL_S = 1.0  # how often a bench samples, unless its configuration says another time
-MOST_EXAMPLES = 4000
+MOST_STEPS, MOST_SPECTRA = 4000, 20  # that are written to see what they weigh
 RUN = RunSnapshot("20260101T000000-A1", "A1", "cell", "protocol", 0.0, True, None, None, "{}")
 
 
 def storage(program: Program, kept: Kept, poll_s: float = POLL_S) -> StorageForecast:
     """For the whole of what was kept; a run of a bench that samples each `poll_s`."""
-    examples, steps, spectra = kept.examples[:MOST_EXAMPLES], kept.steps[:MOST_EXAMPLES], kept.spectra[:20]
+    examples, steps, spectra = kept.examples, kept.steps[:MOST_STEPS], kept.spectra[:MOST_SPECTRA]
     with tempfile.TemporaryDirectory(prefix="cellstation") as folder:
         sizes = _sizes(Path(folder) / "measure.db", examples, steps, spectra)
     per_reading, per_step, per_spectrum = (

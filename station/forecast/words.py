@@ -99,8 +99,9 @@ def _range(found: Range, unit: str) -> str:
 def _storage(forecast: Forecast) -> str:
     found = forecast.storage
     return (
-        f"{size(found.total_bytes)} in SQLite: {found.readings_expected} readings of {found.bytes_per_reading:.0f} "
-        f"bytes (measured), {len(forecast.steps)} steps, {len(forecast.spectra)} spectra"
+        f"{size(found.total_bytes)} in SQLite: {len(forecast.steps)} steps, {len(forecast.spectra)} spectra and "
+        f"{found.readings_expected} readings of {found.bytes_per_reading:.0f} bytes "
+        f"(measured; {found.readings_in_forecast} here, more on a bench that samples each {found.poll_s:g} s)"
     )
 
 

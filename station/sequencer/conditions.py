@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from protocols.program import SLOPES, Condition, End, Kind, Program, Quantity
+from protocols.program import SLOPES, Condition, End, Program, Quantity
 from station.sequencer.state import CycleCharge, State
 
 GRACE_S = 1e-6
@@ -78,15 +78,8 @@ def _met_long_enough(for_s: float, slot: int, met: bool, state: State) -> bool:
 # --- quantities
 
 
-def measure_in_step(
-    program: Program, kind: Kind, slopes: tuple[tuple[Quantity, float], ...]
-) -> Callable[[Condition], Measure]:
+def measure_in_step(program: Program, slopes: tuple[tuple[Quantity, float], ...]) -> Callable[[Condition], Measure]:
     """How the conditions of a step's ends are measured; `slopes` as in its plan."""
-    holds_voltage = kind in (Kind.HOLD, Kind.RAMP)
-
-    def current_A(state: State) -> float | None:
-        """Only where the voltage is held: on the way there it means nothing."""
-        return abs(state.latest.current_A) if state.latest and (holds_voltage or state.holding) else None
 
     def slope(condition: Condition) -> Measure:
         slot = slopes.index((condition.quantity, condition.window_s))
@@ -94,14 +87,11 @@ def measure_in_step(
 
         def measured(state: State) -> float | None:
             known = state.fits[slot].slope
-            looked_at = not of_current or holds_voltage or state.holding
-            return abs(known) if known is not None and looked_at else None
+            return abs(known) if known is not None and (not of_current or _holds_voltage(state)) else None
 
         return measured
 
     def measure(condition: Condition) -> Measure:
-        if condition.quantity is Quantity.CURRENT:
-            return current_A
         if condition.quantity in SLOPES:
             return slope(condition)
         return _anywhere(program, condition, last_whole_cycle)
@@ -114,7 +104,7 @@ def measure_at_loop_end(program: Program) -> Callable[[Condition], Measure]:
 
     def measure(condition: Condition) -> Measure:
         if condition.quantity is Quantity.CURRENT or condition.quantity in SLOPES:
-            return lambda state: None
+            return lambda state: None  # they mean something while a step goes on
         return _anywhere(program, condition, whole_cycle_by_now)
 
     return measure
@@ -139,7 +129,8 @@ def whole_cycle_by_now(state: State) -> tuple[int, CycleCharge | None]:
 def _anywhere(program: Program, condition: Condition, whole: Whole) -> Measure:
     match condition.quantity:
         case Quantity.STATE_OF_CHARGE:
-            return lambda state: state_of_charge(program.state_of_charge, program.capacity_Ah, state.net_capacity_Ah)
+            at_start, capacity_Ah = program.state_of_charge, program.capacity_Ah  # the program is not held alive
+            return lambda state: state_of_charge(at_start, capacity_Ah, state.net_capacity_Ah)
         case Quantity.CYCLE:
             return lambda state: whole(state)[0]
         case Quantity.EFFICIENCY:
@@ -170,8 +161,13 @@ def _voltage_V(state: State) -> float | None:
     return state.latest.voltage_V if state.latest else None
 
 
-def _voltage_drop_V(state: State) -> float | None:
-    return state.highest_V - state.latest.voltage_V if state.latest and state.highest_V is not None else None
+def _current_A(state: State) -> float | None:
+    """Only where the voltage is held: on the way there it means nothing."""
+    return abs(state.latest.current_A) if state.latest and _holds_voltage(state) else None
+
+
+def _holds_voltage(state: State) -> bool:
+    return state.holding or state.set_V is not None
 
 
 def _pressure_Pa(state: State) -> float | None:
@@ -185,12 +181,13 @@ def _pressure_change_Pa(state: State) -> float | None:
 
 _SIMPLE: Mapping[Quantity, Measure] = {
     Quantity.VOLTAGE: _voltage_V,
+    Quantity.CURRENT: _current_A,
     Quantity.TIME: lambda state: state.step_time_s + GRACE_S,
     Quantity.CAPACITY: lambda state: abs(state.step_capacity_Ah),
     Quantity.ENERGY: lambda state: abs(state.step_energy_Wh),
     Quantity.TOTAL_CAPACITY: lambda state: state.total_capacity_Ah,
     Quantity.NET_CAPACITY: lambda state: state.net_capacity_Ah,
-    Quantity.VOLTAGE_DROP: _voltage_drop_V,
+    Quantity.VOLTAGE_DROP: lambda state: state.dropped_V,
     Quantity.TEMPERATURE: lambda state: state.latest.temperature_degC if state.latest else None,
     Quantity.PRESSURE: _pressure_Pa,
     Quantity.PRESSURE_CHANGE: _pressure_change_Pa,

@@ -195,18 +195,25 @@ def next_due(program: Program, state: State) -> float:
         return -math.inf  # at once
     plan = plan_of(program, state)
     due_s = recording.next_record_s(plan, state.recorded)
-    if plan.times_s:
-        index = bisect.bisect_right(plan.times_s, state.step_time_s + GRACE_S)
-        due_s = min(due_s, *plan.times_s[index : index + 1])
+    if plan.waits:
+        due_s = min(due_s, _next_of_step_s(plan, state))
+    if program.markers:
+        run_s = state.step_start_time - state.start_time
+        due_s = min(due_s, next_marker_s(program.markers, run_s + state.step_time_s) - run_s)
+    return state.step_start_time + due_s
+
+
+def _next_of_step_s(plan: Plan, state: State) -> float:
+    """By the step's clock."""
+    index = bisect.bisect_right(plan.times_s, state.step_time_s + GRACE_S)
+    due_s = plan.times_s[index] if index < len(plan.times_s) else math.inf
     if plan.follows:
         due_s = min(due_s, next_change_s(plan, state))
     if plan.observes:
         due_s = min(due_s, recording.next_full_window_s(plan, state))
+    if plan.marker_rules:
+        due_s = min(due_s, next_marker_s(plan.marker_rules, state.step_time_s))
     for since_s, planned in zip(state.met_since_s, plan.timed_ends, strict=True):
         if since_s is not None:
             due_s = min(due_s, since_s + planned.end.for_s)
-    if plan.marks:
-        run_s = state.step_start_time - state.start_time
-        due_s = min(due_s, next_marker_s(plan.marker_rules, state.step_time_s))
-        due_s = min(due_s, next_marker_s(program.markers, run_s + state.step_time_s) - run_s)
-    return state.step_start_time + due_s
+    return due_s

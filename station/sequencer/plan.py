@@ -42,17 +42,25 @@ class Plan:
     hold_is_above: bool  # of a constant current that goes over to a hold
     changes: bool  # something else is asked of the source as the step goes on
     until_V: float | None  # where a current ends the step or goes over to a hold
-    times_s: tuple[float, ...]  # when a sample is wanted, by the step's clock, in order
+    waits: bool  # samples are wanted for more than to be recorded
+    times_s: tuple[float, ...]  # when one is wanted, by the step's clock, in order
     marker_rules: tuple[MarkerRule, ...]  # of the step
     marks: bool  # there are rules of step or program
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PlannedLoop:
+    number: int  # among the program's loops
+    operations: range  # those inside of it, and the one at its end
+    ends: tuple[PlannedEnd, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Plans:
-    """Of a program: by the index of the operation."""
+    """Of a program: by the index of the operation, of a loop the one at its end."""
 
     steps: dict[int, Plan]
-    loop_ends: dict[int, tuple[PlannedEnd, ...]]
+    loops: dict[int, PlannedLoop]
 
 
 _PLANS: dict[int, Plans] = {}
@@ -75,20 +83,23 @@ def plan_of(program: Program, state: State) -> Plan:
 def _plans(program: Program) -> Plans:
     at_loop_end = measure_at_loop_end(program)
     steps: dict[int, Plan] = {}
-    loop_ends: dict[int, tuple[PlannedEnd, ...]] = {}
+    loops: dict[int, PlannedLoop] = {}
     for index, operation in enumerate(program.operations):
         if isinstance(operation, Step):
             steps[index] = _plan(program, operation)
         elif isinstance(operation, Repeat):
-            loop_ends[index] = planned_ends(operation.ends, at_loop_end, timed=False)
-    return Plans(steps, loop_ends)
+            ends = planned_ends(operation.ends, at_loop_end, timed=False)
+            loops[index] = PlannedLoop(len(loops), range(operation.start, index + 1), ends)
+    return Plans(steps, loops)
 
 
 def _plan(program: Program, step: Step) -> Plan:
     looked_at = [condition for end in step.ends for condition in end.conditions]
     slopes = tuple(dict.fromkeys((c.quantity, c.window_s) for c in looked_at if c.quantity in SLOPES))
     kept = {Quantity.VOLTAGE_DROP, Quantity.PRESSURE_CHANGE}
-    ends = planned_ends(step.ends, measure_in_step(program, step.kind, slopes))
+    ends = planned_ends(step.ends, measure_in_step(program, slopes))
+    timed_ends = tuple(end for end in ends if end.slot is not None)
+    follows = _follows(step)
     times_s = {c.value for c in looked_at if c.quantity is Quantity.TIME}
     times_s |= {rule.at_s for rule in step.markers if rule.at_s is not None}
     return Plan(
@@ -96,13 +107,14 @@ def _plan(program: Program, step: Step) -> Plan:
         record=step.record or program.record,
         ends=ends,
         slopes=slopes,
-        timed_ends=tuple(end for end in ends if end.slot is not None),
+        timed_ends=timed_ends,
         observes=bool(slopes) or any(c.quantity in kept for c in looked_at),
         rests=step.kind in RESTING,
-        follows=_follows(step),
+        follows=follows,
         hold_is_above=step.kind is Kind.CHARGE,
-        changes=step.hold_V is not None or _follows(step),
+        changes=step.hold_V is not None or follows,
         until_V=_until_V(step),
+        waits=bool(follows or times_s or slopes or timed_ends or step.markers),
         times_s=tuple(sorted(times_s)),
         marker_rules=step.markers,
         marks=bool(step.markers or program.markers),

@@ -9,6 +9,7 @@ from pytest import approx
 
 from protocols import library
 from protocols.cell import read_cell
+from protocols.checks import remarks
 from protocols.compile import Protocol, read_protocol
 from protocols.program import (
     ChamberTemperature,
@@ -67,6 +68,7 @@ def test_a_protocol_compiles_for_its_cell_and_says_where_it_is_from(name: str) -
     program = compiled(name)
     assert content.source and content.notes
     assert program.steps() and protocol.summary()
+    assert remarks(program) == ()
 
 
 @pytest.mark.parametrize("name", library.names())
@@ -239,5 +241,5 @@ def test_cells_from_reviews() -> None:
     assert compiled("si-nmc811-500-cycles").cycles_planned == 2 + 500
     assert driven(compiled("columnar-si-ncm90"))[-1][0] == approx(-1e-3 * 2)
     assert driven(compiled("bipolar-stack"))[0][1] == 8.2
-    symmetric = {round(abs(current) / 0.785e-3, 6) for current, _ in driven(compiled("li-li-symmetric-sulfide"))}
+    symmetric = {round(abs(current) / 0.785e-3, 6) for current, _ in driven(compiled("li-li-symmetric-solid-state"))}
     assert symmetric == {0.05, 0.2}

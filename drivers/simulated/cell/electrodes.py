@@ -9,9 +9,10 @@ on an emptied, overcharged electrode counts there as negative).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp, expm1
+from math import exp
 from typing import Protocol, TypeAlias
 
+from drivers.simulated.cell.blocking import Blocking, BlockingParameters
 from drivers.simulated.cell.tables import (
     EMPTIED,
     INTERVALS,
@@ -27,10 +28,14 @@ from drivers.simulated.cell.tables import (
 
 FARADAY = 96485.33  # C/mol
 
-# Partial molar volume of lithium in m³/mol: in silicon (280 % at Li3.75Si), as metal, in LiFePO4 (6.8 %).
+# Partial molar volume of lithium in m³/mol: in silicon (280 % at Li3.75Si), as metal, in LiFePO4 (6.8 %), on the mean
+# in NMC811 (5 %), from selenium to Li2Se (densities 4.8 and 2.07 g/cm³), from indium to InLi (a = 0.679 nm, Z = 8).
 VOLUME_IN_SILICON = 9.0e-6
 VOLUME_IN_METAL = 13.0e-6
 VOLUME_IN_PHOSPHATE = 2.85e-6
+VOLUME_IN_NICKEL_OXIDE = 1.4e-6
+VOLUME_IN_SELENIDE = 14.2e-6
+VOLUME_IN_INDIUM = 7.9e-6
 
 AGEING_STEP = 0.05  # cycles after which what ages slowly is worked out anew
 LEAST_VIRGINITY = 1e-6
@@ -131,6 +136,7 @@ class Silicon:
     _built_C: float = field(init=False)
     _swelling_m_C: float = field(init=False)
     _growth_m_C: float = field(init=False)
+    _fade_per_C: float = field(init=False)
     _kept: float = field(init=False)  # share of the lithiating charge that does not feed the SEI
     _kept_until_C: float = 0.0  # charge passed at which that is worked out anew
 
@@ -145,6 +151,7 @@ class Silicon:
         self._built_C = p.share_empty * p.filling * p.capacity_C
         self._swelling_m_C = VOLUME_IN_SILICON / (FARADAY * p.area_m2)
         self._growth_m_C = p.volume_of_lost / (FARADAY * p.area_m2)
+        self._fade_per_C = 0.5 * p.fade_per_cycle / p.capacity_C
         self._age()
 
     def _age(self) -> None:
@@ -217,7 +224,7 @@ class Silicon:
         passed_C = abs(charge_C)
         self.passed_C += passed_C
         if filling > 0.0:
-            self.capacity_C *= exp(-0.5 * p.fade_per_cycle * passed_C / p.capacity_C)
+            self.capacity_C /= 1.0 + self._fade_per_C * passed_C
         lithium_C = filling * self.capacity_C
         missing_C = charge_C - (lithium_C - before_C)
         if missing_C > 0.0:
@@ -270,11 +277,18 @@ class Host:
     slowness: float = 1.0
     thickness_m: float = 0.0
     _table: list[Row] = field(init=False, repr=False)
+    _built_C: float = field(init=False)
+    _swelling_m_C: float = field(init=False)
+    _fade_per_C: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.filling = self.parameters.filling
-        self.capacity_C = self.parameters.capacity_C
-        self._table = tabulated(self.parameters.curve)
+        p = self.parameters
+        self.filling = p.filling
+        self.capacity_C = p.capacity_C
+        self._table = tabulated(p.curve)
+        self._built_C = p.filling * p.capacity_C
+        self._swelling_m_C = p.volume_of_lithium / (FARADAY * p.area_m2)
+        self._fade_per_C = 0.5 * p.fade_per_cycle / p.capacity_C
 
     @property
     def lithium_C(self) -> float:
@@ -298,7 +312,6 @@ class Host:
         return self.parameters.curve(filling)
 
     def insert(self, charge_C: float, time_s: float) -> float:
-        p = self.parameters
         filling = self.filling + charge_C / self.capacity_C
         if filling < EMPTIED:
             self.oxidised_C += (EMPTIED - filling) * self.capacity_C
@@ -306,12 +319,11 @@ class Host:
         self.filling = filling
         passed_C = abs(charge_C)
         self.passed_C += passed_C
-        if p.fade_per_cycle and filling > 0.0:
-            faded_C = self.capacity_C * -expm1(-0.5 * p.fade_per_cycle * passed_C / p.capacity_C)
-            self.capacity_C -= faded_C
-            self.dead_C += faded_C * filling
-        more_C = filling * self.capacity_C + self.dead_C - p.filling * p.capacity_C
-        self.thickness_m = p.volume_of_lithium * more_C / (FARADAY * p.area_m2)
+        if filling > 0.0:
+            before_C = self.capacity_C
+            self.capacity_C = before_C / (1.0 + self._fade_per_C * passed_C)
+            self.dead_C += (before_C - self.capacity_C) * filling
+        self.thickness_m = self._swelling_m_C * (filling * self.capacity_C + self.dead_C - self._built_C)
         return self._potential(filling)
 
     def slope_V_C(self) -> float:
@@ -323,16 +335,18 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class MetalParameters:
-    """A lithium foil."""
+    """A lithium foil, or another electrode that takes lithium at one potential."""
 
     area_m2: float
     share: float = 1.0  # of the plated volume that reaches the stack: stripping leaves pits, not a thinner foil
     dead_share: float = 1e-3  # of the plated lithium that stays as moss
+    potential_V: float = 0.0  # against lithium
+    volume_of_lithium: float = VOLUME_IN_METAL
 
 
 @dataclass(slots=True)
 class Metal:
-    """Lithium metal: the zero of the potential scale, without end."""
+    """Lithium metal, the zero of the potential scale, or its alloy with indium: at one potential without end."""
 
     parameters: MetalParameters
     lithium_C: float = 0.0  # since the cell was built
@@ -342,7 +356,7 @@ class Metal:
     thickness_m: float = 0.0
 
     def potential_after(self, charge_C: float, time_s: float) -> float:
-        return 0.0
+        return self.parameters.potential_V
 
     def insert(self, charge_C: float, time_s: float) -> float:
         p = self.parameters
@@ -350,8 +364,8 @@ class Metal:
         if charge_C > 0.0:
             self.plated_C += charge_C
         grown_C = p.share * self.lithium_C + p.dead_share * self.plated_C
-        self.thickness_m = VOLUME_IN_METAL * grown_C / (FARADAY * p.area_m2)
-        return 0.0
+        self.thickness_m = p.volume_of_lithium * grown_C / (FARADAY * p.area_m2)
+        return p.potential_V
 
     def slope_V_C(self) -> float:
         return 0.0
@@ -360,7 +374,7 @@ class Metal:
         return 0.0
 
 
-ElectrodeParameters: TypeAlias = SiliconParameters | HostParameters | MetalParameters
+ElectrodeParameters: TypeAlias = SiliconParameters | HostParameters | MetalParameters | BlockingParameters
 
 
 def electrode(parameters: ElectrodeParameters) -> Electrode:
@@ -372,3 +386,5 @@ def electrode(parameters: ElectrodeParameters) -> Electrode:
             return Host(parameters)
         case MetalParameters():
             return Metal(parameters)
+        case BlockingParameters():
+            return Blocking(parameters)

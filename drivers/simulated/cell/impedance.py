@@ -73,6 +73,28 @@ class Tail:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubleLayer:
+    """What a constant-phase element has beyond the capacitor that it becomes below 1/(2πτ).
+
+    The whole double layer is Z = (1 + jωτ)^(1-n)/(jωC): the element 1/(Q (jω)ⁿ) with Q = C τ^(n-1) well above
+    1/(2πτ), and the capacitor C below. The capacitor itself, 1/(jωC), is the blocking electrodes' own. Like the
+    inductance this acts in the spectrum alone: the current that leaks past the capacitor would flow through it.
+    """
+
+    capacitance_F: float
+    n: float
+    time_constant_s: float
+    resistance_ohm = 0.0
+
+    def impedance(self, omega: float) -> complex:
+        whole = (1.0 + 1j * omega * self.time_constant_s) ** (1.0 - self.n)
+        return complex((whole - 1.0) / (1j * omega * self.capacitance_F))
+
+    def scaled(self, factor: float) -> DoubleLayer:
+        return replace(self, capacitance_F=self.capacitance_F / factor)
+
+
+@dataclass(frozen=True, slots=True)
 class Circuit:
     """The elements at 25 °C, at a middling filling, in a new cell."""
 
@@ -80,10 +102,12 @@ class Circuit:
     ohmic_ohm: float  # R1
     film: Arc  # R2, Q2
     transfer: Arc  # R3, Q3
-    diffusion: Tail  # Q4
+    diffusion: Tail | DoubleLayer  # Q4
     ohmic_activation_J_mol: float = 15e3
     interface_activation_J_mol: float = 50e3
     diffusion_activation_J_mol: float = 30e3
+    pressure_exponent: float = 0.0  # R1 falls with the stack's pressure to the power of minus this
+    reference_Pa: float = 25e6
 
     def scaled(self, factor: float) -> Circuit:
         """The same cell with 1/`factor` times the area: every resistance times `factor`."""
@@ -112,6 +136,13 @@ class Factors(NamedTuple):
 def arrhenius(activation_J_mol: float, temperature_degC: float) -> float:
     """Relative resistance at a temperature, 1 at 25 °C."""
     return exp(activation_J_mol / GAS_CONSTANT * (1.0 / (temperature_degC + 273.15) - 1.0 / 298.15))
+
+
+def contact(circuit: Circuit, pressure_Pa: float) -> float:
+    """Relative ohmic resistance at a stack pressure, 1 at the reference; below 10 kPa it gets no worse."""
+    if circuit.pressure_exponent == 0.0:
+        return 1.0
+    return float((max(1e4, pressure_Pa) / circuit.reference_Pa) ** -circuit.pressure_exponent)
 
 
 def ladder(element: Arc | Tail, times_s: npt.NDArray[np.float64]) -> list[float]:
@@ -165,7 +196,7 @@ class Polarisation:
         self.resistances = [
             *ladder(circuit.film, film),
             *ladder(circuit.transfer, transfer),
-            *ladder(circuit.diffusion, diffusion),
+            *(ladder(circuit.diffusion, diffusion) if isinstance(circuit.diffusion, Tail) else [0.0] * len(diffusion)),
         ]
         self.voltages = [0.0] * len(self.times_s)
         self._ends = len(film), len(film) + len(transfer)
