@@ -190,6 +190,7 @@ class RunHistory(QObject):
         self._profile_part, self._spectra, self._markers = _Part(), _Part(stale=fresh), _Part(stale=fresh)
         self._place = (None, None)
         self._cycles, self._profiles, self._finished = (), {}, set()
+        self._marked: tuple[MarkerEvent, ...] = ()
 
     def _fetch_what_is_due(self) -> None:
         if self._list.due(SOONEST_S):
@@ -206,7 +207,7 @@ class RunHistory(QObject):
             self._ask(self._spectra, lambda station: station.spectra(run_id), self.spectra_came.emit)
 
         if self._markers.due(SOONEST_S):
-            self._ask(self._markers, _markers_of(run_id), self.markers_came.emit)
+            self._ask(self._markers, _markers_of(run_id, self._marked), self._markers_have_come)
 
     def _ask(self, part: _Part, job: Callable[[Client], T], then: Callable[[T], None]) -> None:
         part.stale, part.under_way, part.asked = False, True, time.monotonic()
@@ -250,6 +251,10 @@ class RunHistory(QObject):
         self._profile_part.stale = bool(cycles)
         self.cycles_came.emit(cycles)
 
+    def _markers_have_come(self, markers: tuple[MarkerEvent, ...]) -> None:
+        self._marked = markers
+        self.markers_came.emit(markers)
+
     def _profiles_have_come(self, profiles: tuple[Profile, ...]) -> None:
         last = self._cycles[-1].cycle
         self._profiles.update({profile.cycle: profile for profile in profiles})
@@ -261,8 +266,13 @@ def _runs_of(channel: str) -> Callable[[Client], tuple[RunView, ...]]:
     return lambda station: tuple(run for run in station.runs() if run.channel == channel)[:RUNS_LISTED]
 
 
-def _markers_of(run_id: str) -> Callable[[Client], tuple[MarkerEvent, ...]]:
-    return lambda station: station.markers(run_id)
+def _markers_of(run_id: str, known: tuple[MarkerEvent, ...]) -> Callable[[Client], tuple[MarkerEvent, ...]]:
+    """The known ones and those made since; of the last known moment, there may be more by now."""
+    if not known:
+        return lambda station: station.markers(run_id)
+    since_s = known[-1].test_time_s
+    before = tuple(marker for marker in known if marker.test_time_s < since_s)
+    return lambda station: before + station.markers(run_id, since_s)
 
 
 def _profiles_of(run_id: str, cycles: tuple[int, ...]) -> Callable[[Client], tuple[Profile, ...]]:

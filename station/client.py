@@ -88,9 +88,10 @@ class Client:
     def spectra(self, run_id: str) -> tuple[SpectrumView, ...]:
         return self._get(f"/runs/{run_id}/spectra", tuple[SpectrumView, ...])
 
-    def markers(self, run_id: str) -> tuple[MarkerEvent, ...]:
-        """What the run's protocol marked, in the order made."""
-        return self._get(f"/runs/{run_id}/markers", tuple[MarkerEvent, ...])
+    def markers(self, run_id: str, since_s: float | None = None) -> tuple[MarkerEvent, ...]:
+        """What the run's protocol marked, in the order made; `since_s` is in test time, and included."""
+        wanted = {} if since_s is None else {"since": since_s}
+        return self._get(f"/runs/{run_id}/markers", tuple[MarkerEvent, ...], wanted)
 
     def events(self, after: int = 0, channel: str | None = None, limit: int = 500) -> tuple[EventView, ...]:
         """Events with number > `after`, oldest first; the newest `limit` of them."""

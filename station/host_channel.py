@@ -381,6 +381,8 @@ class HostChannel(Channel):
         await self._carry_out_all(outcome)
 
     async def _carry_out_all(self, outcome: Outcome) -> None:
+        if any(not isinstance(command, PulseTrigger) for command in outcome.commands):
+            self._give_up_setting()
         for command in outcome.commands:
             if isinstance(command, PulseTrigger | SetTemperature | SetStackPressure | Ask):
                 self._set_around(command)
@@ -414,9 +416,13 @@ class HostChannel(Channel):
         except InstrumentError as error:
             self.say(Level.WARNING, f"the trigger line may not have been pulsed for marker '{marker}': {error}")
 
-    def _begin_setting(self, name: str, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        if self._setting is not None:
+    def _give_up_setting(self) -> None:
+        """The step that wanted it is over."""
+        if self._setting is not None and not self._setting.done() and self._setting is not asyncio.current_task():
+            self.say(Level.WARNING, "the step was over before its set point was taken")
             self._setting.cancel()
+
+    def _begin_setting(self, name: str, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._setting = asyncio.create_task(self._keep_setting(name, act))
 
     async def _keep_setting(self, name: str, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -431,7 +437,8 @@ class HostChannel(Channel):
                     self.say(Level.WARNING, f"setting {name} failed, trying again: {error}")
                 if patience.lost or isinstance(error, OutOfRange):
                     async with self._lock:
-                        await self._trip(f"{name} could not be set: {error}")
+                        if self.state is ChannelState.RUNNING:
+                            await self._trip(f"{name} could not be set: {error}")
                     return
                 await asyncio.sleep(1.0)
 

@@ -134,8 +134,8 @@ def _reading_routes(app: FastAPI, station: Station) -> None:
         return station.archive.spectra(run_id)
 
     @app.get("/runs/{run_id}/markers")
-    def markers(run_id: str) -> tuple[MarkerEvent, ...]:
-        return station.archive.markers(run_id)
+    def markers(run_id: str, since: float | None = None) -> tuple[MarkerEvent, ...]:
+        return station.archive.markers(run_id, since)
 
     @app.get("/events")
     def events(after: int = 0, channel: str | None = None, limit: int = 500) -> tuple[EventView, ...]:

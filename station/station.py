@@ -335,6 +335,8 @@ class Station:
         return run_id
 
     def _protocol_path(self, name: str) -> Path:
+        if set(name) & set("/\\"):
+            raise KeyError(f"'{name}' is no name of a protocol: those of the station are in one folder")
         own = self.config.station.protocols / f"{name}.yaml"
         if own.is_file():
             return own

@@ -173,12 +173,14 @@ class Archive:
             rows = connection.execute(sa.select(heads).where(heads.c.run_id == run_id).order_by(heads.c.number))
             return tuple(_sweep(row, measured.get(row.number, [])) for row in rows)
 
-    def markers(self, run_id: str) -> tuple[MarkerEvent, ...]:
-        """What the run's protocol marked, in the order made."""
+    def markers(self, run_id: str, since_s: float | None = None) -> tuple[MarkerEvent, ...]:
+        """What the run's protocol marked, in the order made; `since_s` is in test time, and included."""
         markers = schema.markers
         with self._connection() as connection:
             self._run(connection, run_id)
             wanted = sa.select(*(markers.c[name] for name in MARKER_FIELDS)).where(markers.c.run_id == run_id)
+            if since_s is not None:
+                wanted = wanted.where(markers.c.test_time_s >= since_s)
             return tuple(MarkerEvent(*row) for row in connection.execute(wanted.order_by(markers.c.number)))
 
     def events(self, after: int = 0, channel: str | None = None, limit: int = 500) -> tuple[EventView, ...]:

@@ -96,18 +96,36 @@ def test_a_chamber_that_refuses_trips_after_a_while_with_its_words(rig: Rig, mon
     assert rig.chamber.set_point_degC == 25.0
 
 
+def test_a_set_point_that_comes_too_late_is_given_up_with_its_step(rig: Rig) -> None:
+    rig.chamber.program = True
+    wait = "temperature: {set: 40 degC, at_most: 20 s, otherwise: next}"
+    with rig.station() as live:
+        run_id = begin(live, protocol(wait, "rest: {for: 4 s}"))
+        assert ended(live, run_id) is RunState.FINISHED
+        assert live.said("the step was over before its set point was taken")
+        rig.chamber.program = False
+        received = len(rig.chamber.received)
+        wait_until(lambda: len(rig.chamber.received) > received + 20, what="for more readings")
+    assert rig.chamber.set_point_degC == 25.0, "an idle channel sets nothing"
+
+
 def test_what_cannot_be_set_is_refused_before_anything_is_touched(rig: Rig) -> None:
     with rig.station() as live:
         for text, channel, cell, said in (
-            (protocol("temperature: {set: 80 degC}"), "A1", CELL, "protocol:5:1: .*80 °C is outside -20 … 60 °C"),
-            (protocol("stack_pressure: {set: 1 MPa, within: 10 kPa}"), "A1", CELL, "protocol:5:1: .*no driven frame"),
-            (protocol("temperature: {set: 30 degC}"), "B1", "si-lfp-coin-1", "protocol:5:1: .*sets no chamber"),
-            (protocol("prompt: 'look'"), "B1", "si-lfp-coin-1", "protocol:5:1: .*asks nobody"),
+            (protocol("temperature: {set: 80 degC}"), "A1", CELL, r"protocol:5:\d+: .*80 °C is outside -20 … 60 °C"),
+            (
+                protocol("stack_pressure: {set: 1 MPa, within: 10 kPa}"),
+                "A1",
+                CELL,
+                r"protocol:5:\d+: .*no driven frame",
+            ),
+            (protocol("temperature: {set: 30 degC}"), "B1", "si-lfp-coin-1", r"protocol:5:\d+: .*sets no chamber"),
+            (protocol("prompt: 'look'"), "B1", "si-lfp-coin-1", r"protocol:5:\d+: .*asks nobody"),
             (
                 protocol("impedance: {from: 1 kHz, to: 1 Hz, amplitude: 0.1 mA}"),
                 "A1",
                 CELL,
-                r"protocol:5:1: .*a sweep of current \(GEIS\) is not supported",
+                r"protocol:5:\d+: .*a sweep of current \(GEIS\) is not supported",
             ),
         ):
             with pytest.raises(ClientError, match=said):
@@ -123,6 +141,16 @@ def test_a_run_that_sets_a_chamber_with_other_cells_in_it_says_so(rig: Rig) -> N
         assert live.said("this run sets chamber, which the cells of B1 are in too")
         live.client.stop("A1", "tester")
         live.client.stop("B1", "tester")
+
+
+def test_a_cycler_that_runs_alone_has_the_temperature_in_its_records(rig: Rig) -> None:
+    rest = "protocol: r\nrecord: {every: 2 s}\nlimits: {voltage: [-0.05 V, 4 V]}\nsteps:\n  - rest: {for: 10 s}\n"
+    with rig.station() as live:
+        wait_until(lambda: live.channel("B1").temperature_degC is not None, what="for a temperature")
+        run_id = live.client.start("B1", rest, "si-lfp-coin-1", "tester").run_id
+        assert ended(live, run_id) is RunState.FINISHED
+        columns = live.client.series(run_id, ["temperature_degC"]).columns
+    assert columns["temperature_degC"] == pytest.approx([25.0] * len(columns["test_time_s"]), abs=0.1)
 
 
 # --- the operator

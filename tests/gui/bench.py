@@ -46,6 +46,7 @@ class Run:
     planned: int = 300
     sensor: bool = True
     live: bool = True
+    marked: dict[int, float] = field(default_factory=dict)  # more markers: number and test time
     state: RunState = RunState.RUNNING
 
     @cached_property
@@ -130,13 +131,13 @@ class Run:
             )
         return tuple(views)
 
-    def markers(self, now_s: float) -> tuple[MarkerEvent, ...]:
+    def markers(self, now_s: float, since_s: float = 0.0) -> tuple[MarkerEvent, ...]:
         """At the beginnings of the first, tenth and fortieth cycle."""
-        times = {n: float(self.edges[4 * (n - 1)]) for n in (1, 10, 40)}
+        times = {n: float(self.edges[4 * (n - 1)]) for n in (1, 10, 40)} | self.marked
         return tuple(
             MarkerEvent(f"image {n}", 0.0, time_s, 4 * n, "5.1 discharge", n, 0.5, True)
             for n, time_s in times.items()
-            if time_s <= now_s
+            if since_s <= time_s <= now_s
         )
 
     def spectra(self, now_s: float) -> tuple[SpectrumView, ...]:

@@ -136,7 +136,7 @@ class FakeService:
                 return run.cycles(self.bench.now_s(run))
             case ["runs", run_id, "markers"]:
                 run = self._run(run_id)
-                return run.markers(self.bench.now_s(run))
+                return run.markers(self.bench.now_s(run), float(query.get("since", 0.0)))
             case ["runs", run_id, "spectra"]:
                 run = self._run(run_id)
                 return run.spectra(self.bench.now_s(run))

@@ -438,13 +438,14 @@ def test_markers_are_lines_in_the_time_plots_and_named_under_the_pointer(
     qtbot: QtBot, window: MainWindow, service: FakeService
 ) -> None:
     window.tiles.select("A1")
+    window.curves.set_span(None)
     drawn(qtbot, window)
     run = service.bench.runs["A1"]
     expected = [marker.test_time_s for marker in run.markers(service.bench.now_s(run))]
     assert len(expected) == 3
     for figure in window.curves.over_time:
-        low, high = figure.view.viewRange()[0]
-        assert list(figure.lines.shown_times(QRectF(low, 0.0, high - low, 1.0))) == pytest.approx(expected)
+        qtbot.waitUntil(lambda figure=figure: len(figure.lines.shown_times(figure.lines.viewRect())) == 3, timeout=3000)
+        assert list(figure.lines.shown_times(figure.lines.viewRect())) == pytest.approx(expected)
     assert "⚑ image 40" in window.curves.voltage.read_at(expected[2])
     assert "⚑" not in window.curves.voltage.read_at(0.5 * (expected[1] + expected[2]))
     figure = window.curves.voltage
@@ -458,6 +459,23 @@ def test_markers_are_lines_in_the_time_plots_and_named_under_the_pointer(
     assert max(y for _, y in inked) - min(y for _, y in inked) > 0.5 * marked.height(), "over the whole height"
     figure.mark(run.markers(service.bench.now_s(run)))
     figure.curve.show()
+
+
+def test_a_marker_that_is_made_is_fetched_without_the_ones_before(
+    qtbot: QtBot, window: MainWindow, service: FakeService
+) -> None:
+    window.tiles.select("A2")
+    drawn(qtbot, window)
+    run = service.bench.runs["A2"]
+    service.asked.clear()
+    run.marked[99] = service.bench.now_s(run)
+    try:
+        service.bench.say("image 99 (step 5.1 discharge, cycle 44)", "A2", Level.MARKER)
+        qtbot.waitUntil(lambda: len(window.curves.voltage.lines.shown_times(QRectF(0, 0, 1e9, 1))) == 4, timeout=5000)
+        asked = [query for path, query in service.asked if path.endswith("/markers")]
+        assert all(float(query["since"]) == run.edges[4 * 39] for query in asked[:1])
+    finally:
+        run.marked.clear()
 
 
 def test_thousands_of_markers_are_a_few_lines(qtbot: QtBot) -> None:
