@@ -45,7 +45,7 @@ def test_a_forecast_in_words(shell: Shell, files: tuple[Path, Path]) -> None:  #
     said = shell("simulate", protocol, "--cell", cell)
     assert (said.code, said.err) == (0, "")
     assert "SIMULATED" in said.out
-    for word in ("finished", "duration", "2 discharge", "3 charge", "Coulombic", "lowest voltage", "in SQLite"):
+    for word in ("finished", "duration", "2 discharge", "3 charge", "Coulomb.", "lowest voltage", "in SQLite"):
         assert word in said.out
 
 
