@@ -28,6 +28,10 @@ def channel_section(config: StationConfig, name: str, file: Path) -> ChannelSect
 
 def abilities_of(config: StationConfig, channel: ChannelSection) -> Abilities:
     """What is not declared stays unknown; the instruments themselves are asked when a run starts."""
+    has_pressure = channel.sensor is not None or channel.frame is not None
+    has_temperature = channel.thermometer is not None or channel.chamber is not None
+    if channel.cycler is not None:  # what it cannot be told otherwise, `for_cycler` says
+        return Abilities(has_pressure=has_pressure, has_temperature=has_temperature)
     speed = config.simulation.speed if config.simulation else 1.0
     source = _driver(config, channel.source)
     impedance = _driver(config, channel.impedance)
@@ -37,8 +41,8 @@ def abilities_of(config: StationConfig, channel: ChannelSection) -> Abilities:
         voltage_range_V=_range(source, "voltage_range"),
         frequency_range_Hz=_range(impedance, "frequency_range"),
         has_impedance=channel.impedance is not None,
-        has_pressure=channel.sensor is not None or channel.frame is not None,
-        has_temperature=channel.thermometer is not None or channel.chamber is not None,
+        has_pressure=has_pressure,
+        has_temperature=has_temperature,
         has_chamber=channel.chamber is not None,
         has_frame=channel.frame is not None,
         has_trigger=channel.trigger is not None,

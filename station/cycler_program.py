@@ -64,12 +64,14 @@ def _problems(program: Program) -> list[Problem]:
             case Step():
                 said = _unsayable(index, operation) or _unsayable_after(_before(program, index), operation)
                 if said:
-                    problems.append(Problem(operation.file, operation.line, 1, f"step '{operation.name}': {said}"))
+                    problems.append(
+                        Problem(operation.file, operation.line, operation.column, f"step '{operation.name}': {said}")
+                    )
             case Marker(name, _, file, line):
                 problems.append(Problem(file, line, 1, f"marker '{name}': {ALONE} makes no markers"))
             case _ if said := _unsayable_jump(program, index, operation):
                 step = _beside(program, index)
-                problems.append(Problem(step.file, step.line, 1, f"around step '{step.name}': {said}"))
+                problems.append(Problem(step.file, step.line, step.column, f"around step '{step.name}': {said}"))
     return problems
 
 

@@ -111,7 +111,7 @@ class HostChannel(Channel):
             try:
                 await self._check_range(step, protection)
             except OutOfRange as error:
-                raise DocumentError([Problem(step.file, step.line, 1, str(error))]) from None
+                raise DocumentError([Problem(step.file, step.line, step.column, str(error))]) from None
             except InstrumentError as error:
                 raise ChannelError(f"channel {self.name}: {error}") from error
 

@@ -46,7 +46,7 @@ class Equipment:
 def what_is_missing(program: Program, channel: str, equipment: Equipment) -> tuple[Problem, ...]:
     """Steps that the channel has no instrument for, and ends on what it does not measure."""
     return tuple(
-        Problem(step.file, step.line, 1, f"channel {channel} has no {said}")
+        Problem(step.file, step.line, step.column, f"channel {channel} has no {said}")
         for step in program.steps()
         if (said := _lacks(step, equipment))
     )
@@ -76,7 +76,7 @@ def wants_trigger(program: Program) -> bool:
 def beyond_limits(program: Program, limits: Limits) -> tuple[Problem, ...]:
     """Steps that would meet a limit in force, of station or channel too: each would trip."""
     return tuple(
-        Problem(step.file, step.line, 1, f"step '{step.name}': {said}")
+        Problem(step.file, step.line, step.column, f"step '{step.name}': {said}")
         for step in program.steps()
         if (said := _beyond(step, limits))
     )

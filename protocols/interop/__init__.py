@@ -26,8 +26,7 @@ from protocols.interop import (
     unicycler_writer,
 )
 from protocols.interop.expand import plan_of
-from protocols.interop.loops import without_sweeps
-from protocols.interop.plan import Plan, Unit, amounts, in_amperes, steps
+from protocols.interop.plan import Hold, Loop, Plan, PlanItem, Unit, amounts, goes_on_at, in_amperes, steps
 from protocols.interop.positions import decoded
 from protocols.interop.report import Done, Remark, Report, Where
 from protocols.interop.text import protocol_text
@@ -132,9 +131,7 @@ def write(
     if chosen.writer is None:
         raise KeyError(f"protocols cannot be written as '{format_name}'")
     report = Report()
-    plan = plan_of(protocol, cell, report)
-    if not chosen.impedance:
-        plan = replace(plan, items=without_sweeps(plan.items, report))
+    plan = plan_of(protocol, cell, report, impedance=chosen.impedance)
     if not plan.items:
         report.refuse(plan.where, f"nothing is left of it that {chosen.name} could say")
     report.finish()
@@ -154,6 +151,7 @@ def read(data: bytes | str, format_name: str, file: str) -> Converted:
         raise KeyError(f"protocols cannot be read from '{format_name}'; write them only")
     report = Report()
     plan = chosen.reader(data.encode("utf-8", "replace") if isinstance(data, str) else data, file, report)
+    _remark_on_holds(plan.items, report)
     remarks = report.finish()
     return Converted(protocol_text(plan, chosen.description, remarks), remarks)
 
@@ -185,3 +183,13 @@ def _with_currents(plan: Plan, chosen: Format, report: Report) -> Plan:
             report.refuse(item.where, f"{chosen.name} wants currents in mA: give a cell, so that 1C is a current")
         report.finish()
     return replace(plan, items=in_amperes(plan.items, plan.capacity_Ah or 1.0))
+
+
+def _remark_on_holds(items: tuple[PlanItem, ...], report: Report) -> None:
+    before: PlanItem | None = None
+    for item in items:
+        if isinstance(item, Loop):
+            _remark_on_holds(item.items, report)
+        elif isinstance(item, Hold) and item.limit is None and not goes_on_at(item, before):
+            report.note(item.where, "says no largest current for the hold; the channel's own limit is what bounds it")
+        before = item

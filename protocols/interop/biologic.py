@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from protocols.interop.loops import Jump, flat
 from protocols.interop.plan import Drive, Hold, Plan, PlanItem, Rest, Scan, Sweep, Unit, goes_on_at
 from protocols.interop.report import Report, Where
+from protocols.interop.text import number as digits
 
 WIDTH = 20
 ENCODING, NEWLINE = "cp1252", "\r\n"
@@ -246,8 +247,8 @@ class _Column:
         if scan.start_V is None:
             self.report.refuse(scan.where, "a scan needs a voltage that it begins at ('from')")
             return {}
-        rate = _Setting(f"{scan.rate_V_s * 1e3:.12g}", "mV/s")
-        start, end = self._volts(scan.where, scan.start_V), self._volts(scan.where, scan.end_V)
+        rate = _Setting(digits(scan.rate_V_s * 1e3), "mV/s")
+        start, end = (_Setting(digits(volts), "V") for volts in (scan.start_V, scan.end_V))
         found = {"ctrl_type": "VS", **_control(1, rate), **_control(2, start, "Ref"), **_control(3, end, "Ref")}
         return {**found, **self._records(scan, "Ewe")}
 

@@ -23,14 +23,17 @@ ANY_CELL = "(none given)"
 ANY_CAPACITY_Ah = 1e-9  # so small that no current limit is in its way
 
 
-def plan_of(protocol: Protocol, cell: Cell | None, report: Report) -> Plan:
-    """The steps that all formats know, with a remark for each thing that none of them can say.
+def plan_of(protocol: Protocol, cell: Cell | None, report: Report, *, impedance: bool = True) -> Plan:
+    """The steps that the formats know, with a remark for each thing that none of them can say.
+
+    `impedance` says whether spectra are among them.
 
     Raises `DocumentError` where the protocol does not compile.
     """
     used = cell or Cell.model_validate({"cell": ANY_CELL, "nominal_capacity": f"{ANY_CAPACITY_Ah} Ah"})
     program = protocol.compile_for(used)
-    context = Context(program, _halved(protocol, used, program), cell is not None, _names(protocol), report)
+    half = _halved(protocol, used, program)
+    context = Context(program, half, cell is not None, impedance, _names(protocol), report)
     items = passes.items(context)
     _remark_on_whole(protocol, program, report)
     rule = program.record

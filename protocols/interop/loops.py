@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from protocols.interop.plan import Loop, PlanItem, Sweep
+from protocols.interop.plan import Loop, PlanItem
 from protocols.interop.report import Report, Where
 
 LONGEST_PATTERN = 100  # passes that repeat as a whole
@@ -75,19 +75,6 @@ def written_out(items: Sequence[PlanItem], most: int) -> list[PlanItem] | None:
             return None
         found += count * inside
     return found
-
-
-def without_sweeps(items: Sequence[PlanItem], report: Report) -> tuple[PlanItem, ...]:
-    """For formats that know no impedance: a spectrum does not drive the cell, so the rest is done as before."""
-    found: list[PlanItem] = []
-    for item in items:
-        if isinstance(item, Sweep):
-            report.left_out(item.where, "the spectrum: impedance is not known there")
-        elif not isinstance(item, Loop):
-            found.append(item)
-        elif inside := without_sweeps(item.items, report):
-            found.append(replace(item, items=inside))
-    return tuple(found)
 
 
 def folded(passes: Sequence[tuple[PlanItem, ...]], where: Where) -> tuple[PlanItem, ...]:

@@ -30,10 +30,10 @@ def read(data: bytes, file: str, report: Report) -> Plan:
         raise DocumentError([Problem(file, *document.place(document.root), said)])
     reader = _Reader(document, config, report)
     remark = config.find("Head_Info/Remark")
-    capacity = reader.value(config.find("Head_Info/MultCap"), 3.6e6)
+    capacity = reader.size(config.find("Head_Info/MultCap"), 3.6e6)
     notes = [f"The file gives its cell a capacity of {capacity * 1e3:g} mAh."] if capacity else []
     plan = Plan(
-        title=(remark.get("Value") if remark is not None else None) or file,
+        title=remark.get("Value", "") if remark is not None else "",
         file=file,
         items=nested(list(reader.entries(info)), report),
         record=reader.record(),
@@ -74,21 +74,29 @@ class _Reader:
             return None
         return found / per_unit
 
+    def size(self, element: ET.Element | None, per_unit: float) -> float | None:
+        """The same for what is above zero; zero stands for none."""
+        found = self.value(element, per_unit)
+        if found is not None and found < 0:
+            assert element is not None
+            self.report.refuse(self.where(element), f"'{element.tag}' is below zero")
+            return None
+        return found or None
+
     # --- the whole test
 
     def record(self) -> Recording:
         main = self.config.find("Whole_Prt/Record/Main")
         if main is None:
             return Recording()
-        time, volt, curr = (self.value(main.find(n), u) for n, u in (("Time", 1e3), ("Volt", 1e4), ("Curr", 1e3)))
-        return Recording(time or None, volt or None, curr or None)
+        return Recording(*(self.size(main.find(n), u) for n, u in (("Time", 1e3), ("Volt", 1e4), ("Curr", 1e3))))
 
     def limits(self) -> Limits:
         main = self.config.find("Whole_Prt/Protect/Main")
         if main is None:
             return Limits()
         for element in main:
-            if element.tag == "Delay_Time" and self.value(element, 1e3):
+            if element.tag == "Delay_Time" and self.size(element, 1e3):
                 self.report.note(self.where(element), "a limit trips at the first reading beyond it, without a delay")
             elif element.tag not in ("Volt", "Curr", "Delay_Time") and (len(element) or element.get("Value")):
                 self.report.left_out(self.where(element), f"the protection '{element.tag}'")
@@ -141,15 +149,15 @@ class _Reader:
                 self.report.refuse(where, f"Step_Type '{kind}'{f' ({known})' if known else ''} cannot be read")
 
     def _rest(self, element: ET.Element, where: Where) -> PlanItem | None:
-        time_s = self._main(element, "Time", 1e3)
-        if not time_s:
+        time_s = self._time(element)
+        if time_s is None:
             self.report.refuse(where, "a rest needs a time")
             return None
         return Rest(time_s, where=where, every_s=self._every(element))
 
     def _drive(self, element: ET.Element, where: Where, charge: bool) -> PlanItem | None:
         amount = self._amount(element, "Curr", "Rate")
-        voltage_V, time_s = self._main(element, "Stop_Volt", 1e4), self._main(element, "Time", 1e3) or None
+        voltage_V, time_s = self._main(element, "Stop_Volt", 1e4), self._time(element)
         if charge and voltage_V == 0:
             voltage_V = None
         if amount is None:
@@ -161,7 +169,7 @@ class _Reader:
         return None
 
     def _hold(self, element: ET.Element, where: Where, charge: bool) -> PlanItem | None:
-        volts, time_s = self._main(element, "Volt", 1e4), self._main(element, "Time", 1e3) or None
+        volts, time_s = self._main(element, "Volt", 1e4), self._time(element)
         end, limit = self._amount(element, "Stop_Curr", "Stop_Rate"), self._amount(element, "Curr", "Rate")
         if volts is None:
             self.report.refuse(where, "needs a voltage ('Volt')")
@@ -228,6 +236,9 @@ class _Reader:
     def _main(self, element: ET.Element, name: str, per_unit: float) -> float | None:
         return self.value(element.find(f"Limit/Main/{name}"), per_unit)
 
+    def _time(self, element: ET.Element) -> float | None:
+        return self.size(element.find("Limit/Main/Time"), 1e3)
+
     def _amount(self, element: ET.Element, current: str, rate: str) -> Amount | None:
         """A current, by the file's own choice between mA and C-rates where both stand there."""
         amperes, per_hour = self._main(element, current, 1e3), self._main(element, rate, 1.0)
@@ -242,5 +253,5 @@ class _Reader:
         for each in main:
             if each.tag != "Time":
                 self.report.left_out(self.where(each), f"the step's own recording by '{each.tag}'")
-        every_s = self.value(main.find("Time"), 1e3) or None
+        every_s = self.size(main.find("Time"), 1e3)
         return None if every_s == self.record().every_s else every_s

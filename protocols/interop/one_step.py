@@ -33,6 +33,7 @@ class Context:
     program: Program
     half: Program | None  # the same for half the capacity, where only currents differ
     has_cell: bool
+    impedance: bool  # whether the other format knows spectra
     names: Mapping[tuple[str, int], str]  # of steps, by the file and line of their techniques
     report: Report
 
@@ -80,14 +81,14 @@ class OneStep:
                 return self._hold(setpoint)
             case Kind.RAMP, VoltageRamp() as ramp:
                 return self._scan(ramp)
-            case Kind.IMPEDANCE, SweepPlan() as sweep:
+            case Kind.IMPEDANCE, SweepPlan() as sweep if self.context.impedance:
                 return self._sweep(sweep)
             case ((Kind.CHARGE | Kind.DISCHARGE), _):
                 report.refuse(self.where, "a current that an earlier step's measured capacity decides cannot be said")
             case Kind.PROFILE, _:
                 report.refuse(self.where, "a profile of current cannot be said")
             case _:
-                report.left_out(self.where, f"the whole step: a {step.kind} is not known there")
+                report.left_out(self.where, "the whole step: there is none like it")
         return []
 
     def _rest(self) -> list[PlanItem]:

@@ -69,11 +69,6 @@ def _first(operations: Sequence[Operation], begin: int) -> Step | Marker:
     return next(one for one in operations[begin:] if isinstance(one, Step | Marker))
 
 
-def where(operation: Step | Marker) -> Where:
-    step = f"step {operation.name}" if isinstance(operation, Step) else f"marker '{operation.name}'"
-    return Where(operation.file, operation.line, step)
-
-
 def _conditional(nodes: Sequence[_Node]) -> bool:
     return any(isinstance(n, _Guarded) or (isinstance(n, _Looped) and _conditional(n.nodes)) for n in nodes)
 
@@ -104,9 +99,8 @@ class _Walk:
     def _loop(self, node: _Looped, cycles: CycleCount, passes: Mapping[int, int]) -> tuple[list[PlanItem], CycleCount]:
         count = node.repeat.count
         for end in node.repeat.ends:
-            self.context.report.left_out(
-                node.where, f"this loop's end at {end}: it is passed {count} times in any case"
-            )
+            said = f"the loop's end at {end}: it is passed {count} times in any case"
+            self.context.report.left_out(node.where, said)
         if not _conditional(node.nodes):
             inside, first = self.items(node.nodes, cycles, passes)
             _, second = self.items(node.nodes, first, passes)

@@ -66,7 +66,7 @@ def read(text: str, file: str, report: Report) -> Plan:
         items = folded([(item,) for item in items], where)
     if not items:
         raise DocumentError([Problem(file, 1, 1, "has no steps")])
-    return Plan(title=file, file=file, items=items, record=Recording(found.period_s))
+    return Plan(title="", file=file, items=items, record=Recording(found.period_s))
 
 
 @dataclass

@@ -68,4 +68,7 @@ class Report:
         """The remarks in the order of the file. Raises `DocumentError` with every problem."""
         if self.problems:
             raise DocumentError(sorted(dict.fromkeys(self.problems), key=lambda p: (p.file, p.line, p.column)))
-        return tuple(sorted(dict.fromkeys(self.remarks), key=lambda r: (r.where.file, r.where.line)))
+        once: dict[str, Remark] = {}
+        for remark in self.remarks:
+            once.setdefault(str(remark), remark)
+        return tuple(sorted(once.values(), key=lambda r: (r.where.file, r.where.line)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
+from pathlib import PurePath
 
 from protocols.interop.plan import (
     Amount,
@@ -30,15 +31,15 @@ WIDEST_V = 10.0  # for the voltage limit that a foreign file leaves open
 
 def protocol_text(plan: Plan, origin: str, remarks: Sequence[Remark]) -> str:
     """`origin` says where the plan was read from; the losses are repeated at the top."""
-    lines = [f"# Read from {one_line(plan.file)}, {origin}."]
+    lines = [f"# Read from {one_line(PurePath(plan.file).name)}: {origin}."]
     lines += [f"# {one_line(str(remark))}" for remark in remarks if remark.is_loss]
-    lines.append(f"protocol: {quoted(plan.title)}")
+    lines.append(f"protocol: {quoted(plan.title or PurePath(plan.file).stem)}")
     if plan.notes:
         lines.append(f"notes: {quoted(' '.join(plan.notes))}")
     lines += _record(plan.record)
     lines += _limits(plan.limits)
     lines.append("steps:")
-    lines += _Steps().lines(plan.items, "  ")
+    lines += _Steps(plan.record.every_s).lines(plan.items, "  ")
     return "\n".join(lines) + "\n"
 
 
@@ -49,7 +50,8 @@ def one_line(text: str) -> str:
 def quoted(text: str) -> str:
     """A YAML scalar in double quotes; what would be a parameter of ours is taken apart."""
     whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return json.dumps(whole.replace("${", "$ {"), ensure_ascii=not whole.isprintable())
+    text = json.dumps(whole.replace("${", "$ {"), ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in text)
 
 
 def _record(record: Recording) -> Iterator[str]:
@@ -78,7 +80,8 @@ def _limits(limits: Limits) -> Iterator[str]:
 class _Steps:
     """Writes steps; a name is given to one step only."""
 
-    def __init__(self) -> None:
+    def __init__(self, every_s: float | None) -> None:
+        self._every_s = every_s
         self._names: set[str] = set()
 
     def lines(self, items: Sequence[PlanItem], indent: str) -> Iterator[str]:
@@ -101,8 +104,8 @@ class _Steps:
     def _step(self, item: Item, technique: str, indent: str) -> Iterator[str]:
         comment = f"{item.where.step}, " if item.where.step else ""
         keys = [technique]
-        if item.every_s is not None:
-            keys.append(f"record: {{every: {duration(item.every_s)}}}")
+        if item.every_s not in (None, self._every_s):
+            keys.append(f"record: {{every: {duration(item.every_s or 0.0)}}}")
         if item.name and item.name not in self._names and item.name not in KEYWORDS:
             self._names.add(item.name)
             keys.insert(0, f"name: {quoted(item.name)}")

@@ -11,7 +11,7 @@ import math
 import re
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 VERSION = "0.4.6"
 
@@ -33,6 +33,12 @@ def _number(value: Any) -> float | None:
     return found
 
 
+def _not_negative(value: float | None) -> float | None:
+    if value is not None and value < 0:
+        raise ValueError(f"{value:g} is below zero")
+    return value
+
+
 def _rate(value: Any) -> float | None:
     """A C-rate as a number, '0.5', '1/5', 'C/3' or 'D/2'; D discharges."""
     try:
@@ -51,6 +57,7 @@ def _rate(value: Any) -> float | None:
 
 
 Number: TypeAlias = Annotated[float | None, BeforeValidator(_number)]
+Size: TypeAlias = Annotated[Number, AfterValidator(_not_negative)]
 CRate: TypeAlias = Annotated[float | None, BeforeValidator(_rate)]
 Needed: TypeAlias = Annotated[float, BeforeValidator(_number)]
 
@@ -65,13 +72,13 @@ class Version(UnicyclerModel):
 
 class Sample(UnicyclerModel):
     name: str = "$NAME"
-    capacity_mAh: Number = None
+    capacity_mAh: Size = None
 
 
 class Record(UnicyclerModel):
-    time_s: Number = None
-    voltage_V: Number = None
-    current_mA: Number = None
+    time_s: Size = None
+    voltage_V: Size = None
+    current_mA: Size = None
 
 
 class Safety(UnicyclerModel):
@@ -79,8 +86,8 @@ class Safety(UnicyclerModel):
     min_voltage_V: Number = None
     max_current_mA: Number = None
     min_current_mA: Number = None
-    max_capacity_mAh: Number = None
-    delay_s: Number = None
+    max_capacity_mAh: Size = None
+    delay_s: Size = None
 
 
 class UnicyclerStep(UnicyclerModel):
@@ -96,22 +103,22 @@ class ConstantCurrent(UnicyclerStep):
     step: Literal["constant_current"] = "constant_current"
     rate_C: CRate = None
     current_mA: Number = None
-    until_time_s: Number = None
+    until_time_s: Size = None
     until_voltage_V: Number = None
 
 
 class ConstantVoltage(UnicyclerStep):
     step: Literal["constant_voltage"] = "constant_voltage"
     voltage_V: Needed
-    until_time_s: Number = None
+    until_time_s: Size = None
     until_rate_C: CRate = None
     until_current_mA: Number = None
 
 
 class Impedance(UnicyclerStep):
     step: Literal["impedance_spectroscopy"] = "impedance_spectroscopy"
-    amplitude_V: Number = None
-    amplitude_mA: Number = None
+    amplitude_V: Size = None
+    amplitude_mA: Size = None
     start_frequency_Hz: Needed = Field(gt=0)
     end_frequency_Hz: Needed = Field(gt=0)
     points_per_decade: int = Field(10, gt=0)

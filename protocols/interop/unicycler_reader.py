@@ -31,7 +31,7 @@ def read(text: str, file: str, report: Report) -> Plan:
     notes = [f"The file gives its sample a capacity of {sample.capacity_mAh:g} mAh."] if sample.capacity_mAh else []
     record = content.record
     return Plan(
-        title=sample.name if sample.name not in ("", "$NAME") else file,
+        title="" if sample.name == "$NAME" else sample.name,
         file=file,
         items=nested(list(reader.entries()), report),
         record=Recording(record.time_s or None, record.voltage_V or None, (record.current_mA or 0.0) / 1e3 or None),
@@ -86,7 +86,7 @@ class _Reader:
         amount = Amount(abs(rate), Unit.C_RATE) if rate else Amount(abs(signed) / 1e3, Unit.AMPERE)
         if rate and current_mA and not (capacity and math.isclose(rate * capacity, current_mA, rel_tol=1e-6)):
             self.report.note(self.where(index, "current_mA"), "the rate_C counts, and not the current_mA beside it")
-        voltage_V, time_s = step.until_voltage_V, self._time(index, step.until_time_s)
+        voltage_V, time_s = step.until_voltage_V, step.until_time_s or None
         if voltage_V == 0 and signed > 0:
             if time_s is None:
                 self.report.refuse(self.where(index, "until_voltage_V"), "a charge until 0 V is over as it begins")
@@ -96,7 +96,7 @@ class _Reader:
         return Drive(signed > 0, amount, voltage_V, time_s, where=self.where(index), name=step.id or "")
 
     def _hold(self, index: int, step: ConstantVoltage) -> Entry:
-        time_s, current_end = self._time(index, step.until_time_s), None
+        time_s, current_end = step.until_time_s or None, None
         if step.until_rate_C:
             current_end = Amount(abs(step.until_rate_C), Unit.C_RATE)
         elif step.until_current_mA:
@@ -106,15 +106,10 @@ class _Reader:
             self.report.refuse(self.where(index), said)
         return Hold(step.voltage_V, current_end, time_s, where=self.where(index), name=step.id or "")
 
-    def _time(self, index: int, time_s: float | None) -> float | None:
-        if time_s is not None and time_s < 0:
-            self.report.refuse(self.where(index, "until_time_s"), f"a time of {time_s:g} s is below zero")
-        return time_s or None
-
     def _sweep(self, index: int, step: Impedance) -> Entry:
         where = self.where(index)
         volts, milliamperes = step.amplitude_V or 0.0, step.amplitude_mA or 0.0
-        if (volts > 0) == (milliamperes > 0) or volts < 0 or milliamperes < 0:
+        if (volts > 0) == (milliamperes > 0):
             self.report.refuse(where, "needs one amplitude above zero: amplitude_V or amplitude_mA")
             return None
         if step.measures_per_point > 1:

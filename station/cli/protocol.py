@@ -1,4 +1,4 @@
-"""protocol list, show, check, schema."""
+"""protocol list, show, check, schema, convert."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from protocols.program import Program
 from protocols.table import CHANNEL, Checked, Table, Value, check_rows, read_table
 from station.cli.channels import SetParameters, parse_parameters
 from station.cli.common import AsJson, console, protocol_path, say_json
+from station.cli.convert import convert
 
 if TYPE_CHECKING:
     from station.config import StationConfig
 
 app = typer.Typer(help="The protocol library and protocol files.", no_args_is_help=True)
+app.command()(convert)
 
 Which = Annotated[str, typer.Argument(help="a protocol file, or the name of a library protocol")]
 

@@ -9,9 +9,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from protocols.abilities import Abilities, check_channel
 from protocols.cell import Cell, parse_cell, read_cell
+from protocols.checks import remarks
 from protocols.compile import Protocol, parse_protocol, read_protocol
 from protocols.document import DocumentError
+from protocols.language import Ends, Step
+from tests.protocols import every_technique
+
+NOTHING = Abilities(1e3, (0.0, 0.0), (0.0, 0.0), (1.0, 1.0), *[False] * 7)
+"""Of a channel that can do nothing."""
 
 PROTOCOL = """\
 protocol: Two cycles
@@ -161,11 +168,15 @@ def test_the_capacity_that_1C_refers_to() -> None:
 
 # --- any text at all
 
-WORDS = sorted(set(re.findall(r"[A-Za-z_]+|[-\d.]+|[^\sA-Za-z_\d]", PROTOCOL + CELL)))
+SEEDS = [PROTOCOL, CELL, every_technique.PROTOCOL, every_technique.CELL]
+WORDS = sorted(set(re.findall(r"[A-Za-z_]+|[-\d.]+|[^\sA-Za-z_\d]", "".join(SEEDS))))
 BITS = st.one_of(
     st.sampled_from([*WORDS, "\n", "  ", "- ", ": ", "null", "!!", "&a ", "*a", "${", "}"]), st.text(max_size=3)
 )
-SEEDS = [PROTOCOL, CELL]
+VALUE = re.compile(r"(?<=[:,\[{] )[^\s,:{}\[\]][^,:{}\[\]\n]*|(?<=[{\[])[^\s,:{}\[\]][^,:{}\[\]\n]*")
+VALUES = sorted({match[0] for seed in SEEDS for match in VALUE.finditer(seed)})
+KEYS_AND_VALUES = re.compile(r"[A-Za-z_/]+(?=:)")
+KEYS = sorted({match[0] for seed in SEEDS for match in KEYS_AND_VALUES.finditer(seed)})
 
 
 @st.composite
@@ -179,19 +190,58 @@ def mutated(draw: st.DrawFn) -> str:
     return text
 
 
+@st.composite
+def exchanged(draw: st.DrawFn) -> str:
+    """A valid file with values and keys of other places: it stays YAML, so what is wrong shows later."""
+    text = draw(st.sampled_from([PROTOCOL, every_technique.PROTOCOL]))
+    for _ in range(draw(st.integers(1, 3))):
+        pattern, others = draw(st.sampled_from([(VALUE, VALUES), (VALUE, VALUES), (KEYS_AND_VALUES, KEYS)]))
+        match = draw(st.sampled_from(list(pattern.finditer(text))))
+        text = text[: match.start()] + draw(st.sampled_from(others)) + text[match.end() :]
+    return text
+
+
 def must_be_read_or_refused(text: str) -> None:
     for parse in (parse_protocol, parse_cell):
         try:
             found = parse(text, "f.yaml")
         except DocumentError as error:
-            assert error.problems
-            for problem in error.problems:
-                assert problem.line >= 1
-                assert problem.column >= 1
-                assert problem.line <= len(re.split("\r\n|[\n\r\x85\u2028\u2029]", text)) + 1
-                assert str(problem).startswith("f.yaml:")
+            must_name_places(error, text)
         else:
             assert isinstance(found, Protocol | Cell)
+
+
+def must_name_places(error: DocumentError, text: str) -> None:
+    assert error.problems
+    for problem in error.problems:
+        assert problem.line >= 1
+        assert problem.column >= 1
+        assert problem.line <= len(re.split("\r\n|[\n\r\x85\u2028\u2029]", text)) + 1
+        assert problem.message.strip()
+        assert str(problem).startswith(("f.yaml:", *every_technique.FILES))
+
+
+def test_the_protocol_with_every_technique_has_them_all_and_compiles() -> None:
+    protocol = parse_protocol(every_technique.PROTOCOL, files=every_technique.FILES)
+    written = {step.technique for step in protocol.content.steps} | {"hold"}
+    assert written == set(Step.TECHNIQUES)
+    assert {name for name in Ends.model_fields if name in str(protocol.content.steps)} == set(Ends.model_fields)
+    assert protocol.compile_for(parse_cell(every_technique.CELL)).cycles_planned > 20
+
+
+@settings(max_examples=30, deadline=None)
+@given(exchanged())
+def test_a_file_with_exchanged_parts_compiles_or_is_refused_with_positions(text: str) -> None:
+    """Each line of what follows is reached: reading, compiling, checking, and saying it in words."""
+    try:
+        protocol = parse_protocol(text, "f.yaml", files=every_technique.FILES)
+        assert protocol.summary()
+        program = protocol.compile_for(parse_cell(every_technique.CELL))
+    except DocumentError as error:
+        must_name_places(error, text)
+    else:
+        assert program.steps()
+        must_name_places(DocumentError([*remarks(program), *check_channel(program, NOTHING)]), text)
 
 
 @settings(max_examples=120, deadline=None)

@@ -9,6 +9,7 @@ from pytest import approx
 
 from protocols import library
 from protocols.cell import read_cell
+from protocols.checks import remarks
 from protocols.compile import Protocol, read_protocol
 from protocols.program import (
     ChamberTemperature,
@@ -67,6 +68,7 @@ def test_a_protocol_compiles_for_its_cell_and_says_where_it_is_from(name: str) -
     program = compiled(name)
     assert content.source and content.notes
     assert program.steps() and protocol.summary()
+    assert remarks(program) == ()
 
 
 @pytest.mark.parametrize("name", library.names())

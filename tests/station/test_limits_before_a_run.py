@@ -18,9 +18,9 @@ RUN = prepare("run", "A1", Request(PROTOCOL, "p.yaml", CELL, "c.yaml"), 0.0)
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        (Limits(current_max_A=2e-3), ["p.yaml:3:1: step '1 charge 2 mA': 2 mA is not below the limit in force, 2 mA"]),
+        (Limits(current_max_A=2e-3), ["p.yaml:3:5: step '1 charge 2 mA': 2 mA is not below the limit in force, 2 mA"]),
         (Limits(voltage_max_V=2.0), ["2 V is not between the limits in force, -inf V and 2 V"]),
-        (Limits(voltage_min_V=1.6), ["p.yaml:4:1: step '2 hold 1.5 V'"]),
+        (Limits(voltage_min_V=1.6), ["p.yaml:4:5: step '2 hold 1.5 V'"]),
         (Limits(voltage_min_V=0.0, voltage_max_V=2.1, current_max_A=3e-3), []),
     ],
 )

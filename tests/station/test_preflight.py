@@ -37,7 +37,7 @@ def test_what_a_step_needs_and_the_channel_lacks(step: str, lacking: str, said: 
     assert what_is_missing(program, "A1", ALL) == ()
     present = {name: name != lacking for name in ("impedance", "pressure", "temperature", "chamber", "frame")}
     (problem,) = what_is_missing(program, "A1", Equipment(**present))
-    assert str(problem).startswith("p.yaml:3:1: channel A1 has no ")
+    assert str(problem).startswith("p.yaml:3:5: channel A1 has no ")
     assert said in problem.message
 
 
@@ -45,7 +45,7 @@ def test_a_step_of_an_included_file_is_named_with_that_file() -> None:
     part = "protocol: part\nsteps:\n  - rest: {for: 1 s}\n  - charge: {at: 5 mA, for: 1 h}\n"
     run = run_of("include: part.yaml", files={"part.yaml": part})
     (problem,) = beyond_limits(run.program, Limits(current_max_A=2e-3))
-    assert str(problem).startswith("part.yaml:4:1: step '")
+    assert str(problem).startswith("part.yaml:4:5: step '")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ on an emptied, overcharged electrode counts there as negative).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import exp, expm1
+from math import exp
 from typing import Protocol, TypeAlias
 
 from drivers.simulated.cell.blocking import Blocking, BlockingParameters
@@ -136,6 +136,7 @@ class Silicon:
     _built_C: float = field(init=False)
     _swelling_m_C: float = field(init=False)
     _growth_m_C: float = field(init=False)
+    _fade_per_C: float = field(init=False)
     _kept: float = field(init=False)  # share of the lithiating charge that does not feed the SEI
     _kept_until_C: float = 0.0  # charge passed at which that is worked out anew
 
@@ -150,6 +151,7 @@ class Silicon:
         self._built_C = p.share_empty * p.filling * p.capacity_C
         self._swelling_m_C = VOLUME_IN_SILICON / (FARADAY * p.area_m2)
         self._growth_m_C = p.volume_of_lost / (FARADAY * p.area_m2)
+        self._fade_per_C = 0.5 * p.fade_per_cycle / p.capacity_C
         self._age()
 
     def _age(self) -> None:
@@ -222,7 +224,7 @@ class Silicon:
         passed_C = abs(charge_C)
         self.passed_C += passed_C
         if filling > 0.0:
-            self.capacity_C *= exp(-0.5 * p.fade_per_cycle * passed_C / p.capacity_C)
+            self.capacity_C /= 1.0 + self._fade_per_C * passed_C
         lithium_C = filling * self.capacity_C
         missing_C = charge_C - (lithium_C - before_C)
         if missing_C > 0.0:
@@ -275,11 +277,18 @@ class Host:
     slowness: float = 1.0
     thickness_m: float = 0.0
     _table: list[Row] = field(init=False, repr=False)
+    _built_C: float = field(init=False)
+    _swelling_m_C: float = field(init=False)
+    _fade_per_C: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.filling = self.parameters.filling
-        self.capacity_C = self.parameters.capacity_C
-        self._table = tabulated(self.parameters.curve)
+        p = self.parameters
+        self.filling = p.filling
+        self.capacity_C = p.capacity_C
+        self._table = tabulated(p.curve)
+        self._built_C = p.filling * p.capacity_C
+        self._swelling_m_C = p.volume_of_lithium / (FARADAY * p.area_m2)
+        self._fade_per_C = 0.5 * p.fade_per_cycle / p.capacity_C
 
     @property
     def lithium_C(self) -> float:
@@ -303,7 +312,6 @@ class Host:
         return self.parameters.curve(filling)
 
     def insert(self, charge_C: float, time_s: float) -> float:
-        p = self.parameters
         filling = self.filling + charge_C / self.capacity_C
         if filling < EMPTIED:
             self.oxidised_C += (EMPTIED - filling) * self.capacity_C
@@ -311,12 +319,11 @@ class Host:
         self.filling = filling
         passed_C = abs(charge_C)
         self.passed_C += passed_C
-        if p.fade_per_cycle and filling > 0.0:
-            faded_C = self.capacity_C * -expm1(-0.5 * p.fade_per_cycle * passed_C / p.capacity_C)
-            self.capacity_C -= faded_C
-            self.dead_C += faded_C * filling
-        more_C = filling * self.capacity_C + self.dead_C - p.filling * p.capacity_C
-        self.thickness_m = p.volume_of_lithium * more_C / (FARADAY * p.area_m2)
+        if filling > 0.0:
+            before_C = self.capacity_C
+            self.capacity_C = before_C / (1.0 + self._fade_per_C * passed_C)
+            self.dead_C += (before_C - self.capacity_C) * filling
+        self.thickness_m = self._swelling_m_C * (filling * self.capacity_C + self.dead_C - self._built_C)
         return self._potential(filling)
 
     def slope_V_C(self) -> float:

@@ -37,6 +37,7 @@ class ForecastCell:
         self._most_C = STEP_FILLING * self._interior.least_capacity_C
         self._diffusion_ohm = parameters.circuit.diffusion.resistance_ohm / parameters.cells_in_series
         self._direct_ohm = parameters.circuit.direct_current_ohm / parameters.cells_in_series
+        self._longest_s = LONGEST_STEP_S  # with the current held
         self._target_V: float | None = None  # of a voltage hold
         self._most_A = inf  # in a voltage hold, in both directions
         self._limited = False  # the current limit holds, not the voltage
@@ -53,6 +54,8 @@ class ForecastCell:
             raise ValueError(f"the current is {amperes} A; it must be finite")
         self._target_V, self._limited = None, False
         self.current_A = amperes
+        charging_s = self._most_C / abs(amperes) if amperes else inf
+        self._longest_s = max(SHORTEST_STEP_S, min(LONGEST_STEP_S, charging_s))
         self._show_present()
 
     def set_voltage(self, volts: float, current_max_A: float) -> None:
@@ -131,11 +134,7 @@ class ForecastCell:
     def _hold_current(self, time_s: float) -> None:
         """Exact for the circuit and for the charge, whatever the length; only depletion changes along the way."""
         interior, current = self._interior, self.current_A
-        if (
-            abs(current) * time_s > self._most_C
-            or time_s > LONGEST_STEP_S
-            or (1.0 < interior.slowness < 0.98 * SLOWEST and self._depletes(current, time_s))
-        ) and time_s > SHORTEST_STEP_S:
+        if time_s > self._longest_s or (1.0 < interior.slowness < 0.98 * SLOWEST and self._depletes(current, time_s)):
             self._hold_current(0.5 * time_s)
             self._hold_current(0.5 * time_s)
             return
@@ -144,6 +143,8 @@ class ForecastCell:
 
     def _depletes(self, current_A: float, time_s: float) -> bool:
         """Whether the diffusion resistance would change by too much in one step."""
+        if time_s <= SHORTEST_STEP_S:
+            return False
         widths = abs(current_A) * time_s / (DEPLETION_WIDTH * self._interior.least_capacity_C)
         change = (self._interior.slowness - 1.0) * expm1(widths)
         return change * self._diffusion_ohm * abs(current_A) > DEPLETION_V
