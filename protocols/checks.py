@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from protocols.document import Problem
 from protocols.program import (
     DIRECTIONS,
+    WITHOUT_CURRENT,
     Condition,
     End,
     Kind,
@@ -24,7 +25,6 @@ from protocols.program import (
     time_in_words,
 )
 
-WITHOUT_CURRENT = (Kind.REST, Kind.TEMPERATURE, Kind.STACK_PRESSURE, Kind.PROMPT, Kind.IMPEDANCE)
 ENDS_BY_ITSELF = (Kind.IMPEDANCE, Kind.RAMP, Kind.PROMPT)
 """When the sweep is measured, the last potential reached, or the question answered."""
 
@@ -250,7 +250,7 @@ def _never_allows(only: Only) -> bool:
     return only.first is not None and only.first <= only.after
 
 
-def _reached(ways: Mapping[int, tuple[int, ...]], start: int) -> set[int]:
+def _reached(ways: Mapping[int, Sequence[int]], start: int) -> set[int]:
     reached, waiting = {start}, [start]
     while waiting:
         for following in ways.get(waiting.pop(), ()):
@@ -289,9 +289,9 @@ def _step_at(program: Program, index: int) -> Step | None:
 
 
 def _why_never_entered(before: Step | None) -> str:
-    after = f" after '{before.name}'" if before is not None else ""
+    of = f" of '{before.name}'" if before is not None else ""
     return (
-        f"nothing leads to this step: every end{after} leads elsewhere; let one lead on with 'then: next', "
+        f"nothing leads to this step: every end{of} leads elsewhere; let one lead on with 'then: next', "
         "let another step's end name this one, or leave it out"
     )
 
@@ -300,10 +300,10 @@ def _never_left(program: Program) -> Iterator[Problem]:
     """Steps that lead back, where no way leads from them to the end of the program."""
     ways = _ways(program)
     reached = _reached(dict(enumerate(ways)), 0)
-    back: dict[int, tuple[int, ...]] = {}
+    back: dict[int, list[int]] = {}
     for index, following in enumerate(ways):
         for target in following:
-            back[target] = (*back.get(target, ()), index)
+            back.setdefault(target, []).append(index)
     leads_out = _reached(back, len(program.operations))
     for index in sorted(reached - leads_out):
         step = _step_at(program, index)
@@ -383,9 +383,10 @@ def remarks(program: Program) -> tuple[Problem, ...]:
     cycles = math.inf if _jumps_back(program) else program.cycles_planned
     for onlys, step in _conditional(program):
         for loop, counts in _by_loop(onlys):
-            largest, are = (
-                (cycles, "cycles are planned") if loop is None else (_count(program, loop), "passes are made")
-            )
+            if loop is None:
+                largest, are = cycles, "cycles are planned"
+            else:
+                largest, are = _count(program, loop), "passes are made"
             if not _some_number(counts, largest):
                 said = f"left out: {_counts_in_words(counts)} never comes, for only {largest:g} {are}"
                 found.append(problem_at(step, said))

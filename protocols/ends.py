@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from protocols.builder import Builder, Here
 from protocols.language import AnyOf, Bounds, Ends, StateOfChargeEnd, Until, VoltageEnd
-from protocols.program import DIRECTIONS, Condition, End, Kind, Quantity
+from protocols.program import DIRECTIONS, WITHOUT_CURRENT, Condition, End, Kind, Quantity
 
 _SLOPES = {
     "dV_dt": ("dV/dt", Quantity.VOLTAGE_SLOPE),
@@ -21,7 +21,6 @@ _OF_LOOPS = (
     Quantity.NET_CAPACITY,
     Quantity.STATE_OF_CHARGE,
 )
-_WITHOUT_CURRENT = (Kind.REST, Kind.TEMPERATURE, Kind.STACK_PRESSURE, Kind.PROMPT, Kind.IMPEDANCE)
 
 
 def time_end(seconds: float, then: int | None = None) -> End:
@@ -116,11 +115,11 @@ def _of_flow(builder: Builder, here: Here, ends: Ends, kind: Kind, holds: bool) 
             builder.say(here.at("current"), "the current that ends a hold is a magnitude above zero")
         yield Condition(Quantity.CURRENT, False, current or 0.0)
     if ends.capacity is not None:
-        if kind in _WITHOUT_CURRENT:
+        if kind in WITHOUT_CURRENT:
             builder.say(here.at("capacity"), f"a {kind} passes no charge; give it a time")
         yield Condition(Quantity.CAPACITY, True, builder.amount(here.at("capacity"), ends.capacity) or 0.0)
     if ends.energy is not None:
-        if kind in _WITHOUT_CURRENT:
+        if kind in WITHOUT_CURRENT:
             builder.say(here.at("energy"), f"a {kind} passes no energy; give it a time")
         yield Condition(Quantity.ENERGY, True, ends.energy)
 

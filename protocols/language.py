@@ -211,7 +211,9 @@ class Ends(Model):
     dV_dt: VoltageSlope | None = Field(None, alias="dV/dt")
     dI_dt: CurrentSlope | None = Field(None, alias="dI/dt")
     dp_dt: PressureSlope | None = Field(None, alias="dp/dt")
-    voltage_drop: Volts | None = Field(None, gt=0, description="below the step's highest voltage (-ΔV)")
+    voltage_drop: Volts | None = Field(
+        None, gt=0, description="back from the step's highest voltage (-ΔV); in a discharge, from its lowest"
+    )
     temperature: TemperatureEnd | None = None
     pressure: PressureEnd | None = None
     pressure_change: Pascals | None = Field(None, gt=0, description="magnitude, since the step began")

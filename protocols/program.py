@@ -27,7 +27,7 @@ class Quantity(StrEnum):
     VOLTAGE_SLOPE = "dV/dt"  # V/s, magnitude
     CURRENT_SLOPE = "dI/dt"  # A/s, magnitude
     PRESSURE_SLOPE = "dp/dt"  # Pa/s, magnitude
-    VOLTAGE_DROP = "voltage drop"  # V, below the step's highest voltage (-ΔV)
+    VOLTAGE_DROP = "voltage drop"  # V, back from the furthest that the step had come to (-ΔV)
     TEMPERATURE = "temperature"  # °C
     PRESSURE = "pressure"  # Pa
     PRESSURE_CHANGE = "pressure change"  # Pa, magnitude, since the step began
@@ -396,6 +396,9 @@ class Program:
 
 DIRECTIONS: Mapping[Kind, int] = {Kind.CHARGE: 1, Kind.DISCHARGE: -1}
 """Of the current; other kinds have none of their own."""
+
+WITHOUT_CURRENT = (Kind.REST, Kind.TEMPERATURE, Kind.STACK_PRESSURE, Kind.PROMPT, Kind.IMPEDANCE)
+"""Kinds that pass no charge."""
 
 
 @dataclass(frozen=True, slots=True)

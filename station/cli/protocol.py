@@ -58,7 +58,7 @@ def show(protocol: Which, parameters: SetParameters = None) -> None:
     for line in read.summary():
         console.print(line, markup=False)
     if read.content.result:
-        console.print(f"Published result: {read.content.result}", markup=False, soft_wrap=True)
+        console.print(f"Result: {read.content.result}", markup=False, soft_wrap=True)
 
 
 @app.command("schema")

@@ -170,10 +170,6 @@ def _holds_voltage(state: State) -> bool:
     return state.holding or state.set_V is not None
 
 
-def _voltage_drop_V(state: State) -> float | None:
-    return state.highest_V - state.latest.voltage_V if state.latest and state.highest_V is not None else None
-
-
 def _pressure_Pa(state: State) -> float | None:
     return state.latest.pressure_Pa if state.latest else None
 
@@ -191,7 +187,7 @@ _SIMPLE: Mapping[Quantity, Measure] = {
     Quantity.ENERGY: lambda state: abs(state.step_energy_Wh),
     Quantity.TOTAL_CAPACITY: lambda state: state.total_capacity_Ah,
     Quantity.NET_CAPACITY: lambda state: state.net_capacity_Ah,
-    Quantity.VOLTAGE_DROP: _voltage_drop_V,
+    Quantity.VOLTAGE_DROP: lambda state: state.dropped_V,
     Quantity.TEMPERATURE: lambda state: state.latest.temperature_degC if state.latest else None,
     Quantity.PRESSURE: _pressure_Pa,
     Quantity.PRESSURE_CHANGE: _pressure_change_Pa,

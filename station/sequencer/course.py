@@ -11,7 +11,7 @@ from station.commands import Finish, OpenCircuit, Trip
 from station.readings import StepSummary
 from station.sequencer.conditions import first_met
 from station.sequencer.markers import event, with_triggers
-from station.sequencer.plan import plan_of, plans_of
+from station.sequencer.plan import Plans, plan_of, plans_of
 from station.sequencer.recording import flush, observe_anew
 from station.sequencer.setpoints import CannotBeSet, drive, drive_all, settle
 from station.sequencer.state import CycleCharge, Outcome, Phase, State
@@ -91,6 +91,7 @@ def trip(program: Program, state: State, time: float, reason: str, passed: Seque
 
 def go_on(program: Program, state: State, index: int, time: float) -> Outcome:
     """Pass the operations from `index` on as far as the next step, the end of the run or a trip."""
+    plans = plans_of(program)
     state.goes_on_at = None
     passed: list[Marker] = []
     for _ in range(MOST_OPERATIONS):
@@ -103,11 +104,11 @@ def go_on(program: Program, state: State, index: int, time: float) -> Outcome:
                 passed.append(marker)
                 index += 1
             case Only() as only:
-                index = index + 1 if only.allows(_number(program, state, only)) else only.past
+                index = index + 1 if only.allows(_number(plans, state, only)) else only.past
             case Repeat() as repeat:
-                end = first_met(plans_of(program).loop_ends[index], state)
+                end = first_met(plans.loops[index].ends, state)
                 if end is None:
-                    index = _next_pass(program, state, repeat, index)
+                    index = _next_pass(plans, state, repeat, index)
                 elif end.then is Then.FINISH:
                     return finish(program, state, time, passed)
                 elif end.then is Then.TRIP:
@@ -120,12 +121,12 @@ def go_on(program: Program, state: State, index: int, time: float) -> Outcome:
     return trip(program, state, time, reason)
 
 
-def _number(program: Program, state: State, only: Only) -> int:
-    return state.cycle if only.loop is None else state.passes[program.loops.index(only.loop)] + 1
+def _number(plans: Plans, state: State, only: Only) -> int:
+    return state.cycle if only.loop is None else state.passes[plans.loops[only.loop].number] + 1
 
 
-def _next_pass(program: Program, state: State, repeat: Repeat, index: int) -> int:
-    loop = program.loops.index(index)
+def _next_pass(plans: Plans, state: State, repeat: Repeat, index: int) -> int:
+    loop = plans.loops[index].number
     passes = state.passes[loop] + 1
     is_over = passes >= repeat.count
     state.passes = _with(state.passes, loop, 0 if is_over else passes)  # 0: for the next pass of a loop around
@@ -134,9 +135,10 @@ def _next_pass(program: Program, state: State, repeat: Repeat, index: int) -> in
 
 def _jumped(program: Program, state: State, target: int) -> int:
     """The target, with the passes of the loops that it is not inside of begun anew."""
-    starts = [operation.start for operation in program.operations if isinstance(operation, Repeat)]
-    inside = [start <= target <= end for start, end in zip(starts, program.loops, strict=True)]
-    state.passes = tuple(passes if within else 0 for passes, within in zip(state.passes, inside, strict=True))
+    loops = plans_of(program).loops.values()
+    state.passes = tuple(
+        passes if target in loop.operations else 0 for passes, loop in zip(state.passes, loops, strict=True)
+    )
     return target
 
 
@@ -151,7 +153,7 @@ def _enter(program: Program, state: State, index: int, time: float, passed: Sequ
     state.step_time_s = state.step_capacity_Ah = state.step_energy_Wh = state.missed_Ah = 0.0
     state.sampled = state.pending = state.record_next = state.holding = False
     state.recorded = None
-    state.highest_V = state.first_pressure_Pa = None
+    state.furthest_V = state.dropped_V = state.first_pressure_Pa = None
     state.set_A = state.set_V = state.origin_V = None
     state.stair = 0
     state.stair_began_s = state.delay_s = 0.0
@@ -165,7 +167,8 @@ def driven(program: Program, state: State, time: float, *, anew: bool) -> Outcom
     try:
         changed = settle(program, plan, state)
     except CannotBeSet as why:
-        return trip(program, state, time, f"step {plan.step.name}: {why}")
+        readings = flush(plan, state)
+        return replace(trip(program, state, time, f"step {plan.step.name}: {why}"), readings=readings)
     if anew:
         return Outcome(state, drive_all(program, state))
     return Outcome(state, (drive(program, state),) if changed else ())

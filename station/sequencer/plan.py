@@ -49,11 +49,18 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PlannedLoop:
+    number: int  # among the program's loops
+    operations: range  # those inside of it, and the one at its end
+    ends: tuple[PlannedEnd, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Plans:
-    """Of a program: by the index of the operation."""
+    """Of a program: by the index of the operation, of a loop the one at its end."""
 
     steps: dict[int, Plan]
-    loop_ends: dict[int, tuple[PlannedEnd, ...]]
+    loops: dict[int, PlannedLoop]
 
 
 _PLANS: dict[int, Plans] = {}
@@ -76,13 +83,14 @@ def plan_of(program: Program, state: State) -> Plan:
 def _plans(program: Program) -> Plans:
     at_loop_end = measure_at_loop_end(program)
     steps: dict[int, Plan] = {}
-    loop_ends: dict[int, tuple[PlannedEnd, ...]] = {}
+    loops: dict[int, PlannedLoop] = {}
     for index, operation in enumerate(program.operations):
         if isinstance(operation, Step):
             steps[index] = _plan(program, operation)
         elif isinstance(operation, Repeat):
-            loop_ends[index] = planned_ends(operation.ends, at_loop_end, timed=False)
-    return Plans(steps, loop_ends)
+            ends = planned_ends(operation.ends, at_loop_end, timed=False)
+            loops[index] = PlannedLoop(len(loops), range(operation.start, index + 1), ends)
+    return Plans(steps, loops)
 
 
 def _plan(program: Program, step: Step) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from protocols.program import Quantity
+from protocols.program import Kind, Quantity
 from station.readings import Reading
 from station.sequencer.conditions import GRACE_S
 from station.sequencer.plan import Plan
@@ -63,8 +63,10 @@ def observe(plan: Plan, state: State) -> None:
     """Keep what the step's ends need of the latest sample."""
     sample = state.latest
     assert sample is not None
-    if state.highest_V is None or sample.voltage_V > state.highest_V:
-        state.highest_V = sample.voltage_V
+    falls = plan.step.kind is Kind.DISCHARGE
+    further = min if falls else max
+    state.furthest_V = sample.voltage_V if state.furthest_V is None else further(state.furthest_V, sample.voltage_V)
+    state.dropped_V = (sample.voltage_V - state.furthest_V) * (1.0 if falls else -1.0)
     pressure_Pa = sample.pressure_Pa
     if state.first_pressure_Pa is None and pressure_Pa is not None and math.isfinite(pressure_Pa):
         state.first_pressure_Pa = pressure_Pa

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
-from protocols.program import ConstantPower, ConstantResistance, CurrentProfile, Program, VoltageRamp
-from station.commands import Finish, HoldCurrent, HoldVoltage, MeasureImpedance, OpenCircuit, Rest
-from station.sequencer.course import leave
+from protocols.program import ConstantPower, ConstantResistance, CurrentProfile, Program, Step, Then, VoltageRamp
+from station.commands import Command, Finish, HoldCurrent, HoldVoltage, MeasureImpedance, OpenCircuit, Rest
+from station.sequencer.course import current_step, leave
 from station.sequencer.events import judged, taken_up
 from station.sequencer.markers import with_triggers
 from station.sequencer.plan import plan_of
@@ -131,14 +132,27 @@ def _not_begun(program: Program, state: State, sample: Sample) -> Outcome:
 def _further_on(program: Program, state: State, sample: Sample) -> Outcome | None:
     """In one of the next steps, where the source does what that one wants; a sweep is never passed over."""
     ended = state.step_start_time + state.step_time_s
-    gone = Outcome(state)
+    courses = [Outcome(state)]
     for _ in range(MOST_STEPS_UNSEEN):
-        gone = _joined(gone, leave(program, gone.state.copied(), ended, "ended unseen"))
-        if gone.state.phase is not Phase.RUNNING or isinstance(gone.commands[0], MeasureImpedance):
-            return None
-        if _is_done(program, gone.state, sample):
-            return _joined(gone, _bridged(program, gone.state, sample))
+        courses = [
+            _joined(gone, leave(program, gone.state.copied(), ended, "ended unseen", then))
+            for gone in courses
+            for then in _ways(current_step(program, gone.state))
+        ]
+        courses = [gone for gone in courses if gone.state.phase is Phase.RUNNING and not _is_sweep(gone.commands[0])]
+        for gone in courses:
+            if _is_done(program, gone.state, sample):
+                return _joined(gone, _bridged(program, gone.state, sample))
     return None
+
+
+def _ways(step: Step) -> Iterable[int | Then | None]:
+    """Where the step may have led, by its ends or by itself."""
+    return dict.fromkeys([*(end.then for end in step.ends if end.then is not Then.TRIP), None])
+
+
+def _is_sweep(command: Command) -> bool:
+    return isinstance(command, MeasureImpedance)
 
 
 def _joined(first: Outcome, then: Outcome) -> Outcome:

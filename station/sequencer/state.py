@@ -102,7 +102,8 @@ class State:
     spectra: int = 0
 
     # What ends the step
-    highest_V: float | None = None
+    furthest_V: float | None = None  # the highest voltage of the step, in a discharge the lowest
+    dropped_V: float | None = None  # back from there
     first_pressure_Pa: float | None = None
     fits: tuple[Fit, ...] = ()  # in the order of the plan's slopes
     met_since_s: tuple[float | None, ...] = ()  # of the ends that are to be met for a while, by the step's clock

@@ -199,6 +199,19 @@ def test_a_run_that_is_stopped_fails_who_waits_for_it(shell: Shell, served: Serv
     assert "stopped by" in out
 
 
+def test_a_table_starts_a_run_for_each_row(shell: Shell, served: Served) -> None:
+    table = served.folder / "runs.csv"
+    table.write_text("cell,channel\ncells/si-half-cell-1.yaml,A9\n", encoding="utf-8")
+    short = served.folder / "protocols" / "short.yaml"
+    run = ("run", short, "--table", table, "--connect", served.url)
+    assert shell(*run).failed_with("runs.csv:2:27", "no channel 'A9'")
+    table.write_text("cell,channel\ncells/si-half-cell-1.yaml,A1\n", encoding="utf-8")
+    assert shell("protocol", "check", short, "--table", table, "--config", served.config).code == 0
+    said = shell(*run, "--wait", "--json")
+    assert (said.code, said.err) == (0, "")
+    assert [(row["channel"], row["state"]) for row in said.json()] == [("A1", "finished")]
+
+
 def test_a_second_station_on_the_port_touches_no_instrument(served: Served) -> None:
     before = len(served.source.received)
     process = typed("serve", "--config", served.config, folder=served.folder)

@@ -161,7 +161,7 @@ def test_steps_that_nothing_leads_to_are_named_once_a_row() -> None:
     (message,) = problems(
         "  - rest: {until: [{time: 1 h, then: end of run}]}\n  - »rest: {for: 1 h}\n  - charge: {at: 1 mA, for: 1 h}\n"
     )
-    assert "nothing leads to this step: every end after '1 rest' leads elsewhere" in message
+    assert "nothing leads to this step: every end of '1 rest' leads elsewhere" in message
 
 
 def test_a_jump_past_a_step_that_no_other_end_names() -> None:

@@ -491,9 +491,9 @@ def test_a_current_profile_comes_from_a_table() -> None:
         ("time / s,current / A\n0,1e-3\n", "drive.csv:1:1: has fewer than two rows"),
         ("time / s,current / A\n1,1e-3\n2,0\n", "drive.csv:2:1: the first time is 1 s"),
         ("time / s,current / A\n0,1e-3\n0,0\n", "drive.csv:3:1: the time 0 s does not rise"),
-        ("time / s,current / A\n0,much\n1,0\n", "drive.csv:2:2: 'much' is not a number"),
-        ("time / s,current / A\n0,nan\n1,0\n", "drive.csv:2:2: 'nan' is not a number"),
-        ("time / s,current / A\n0\n1,0\n", "drive.csv:2:2: '' is not a number"),
+        ("time / s,current / A\n0,much\n1,0\n", "drive.csv:2:3: 'much' is not a number"),
+        ("time / s,current / A\n0,nan\n1,0\n", "drive.csv:2:3: 'nan' is not a number"),
+        ("time / s,current / A\n0\n1,0\n", "drive.csv:2:3: '' is not a number"),
         ("time / s,current / A\n0,60e-3\n1,0\n", "p.yaml:3:15: its largest current is 60 mA"),
     ],
 )

@@ -111,7 +111,7 @@ def test_the_list_names_where_each_was_published_and_its_cell(shell: Shell) -> N
 def test_a_protocol_is_shown_with_its_published_result(shell: Shell) -> None:
     said = shell("protocol", "show", "si-half-cell-long-term").out
     assert "150 times:\n    discharge at 0.2 C until 0.05 V\n" in said
-    assert "Published result: " in said
+    assert "Result: " in said
 
 
 def test_the_schemas_are_printed_as_they_are_published(shell: Shell) -> None:

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from protocols.program import Kind, RecordRule
+from protocols.program import Kind, Quantity, RecordRule, Repeat
 from station import sequencer
 from station.commands import Finish, HoldCurrent, HoldVoltage, MeasureImpedance, OpenCircuit
 from station.sequencer import Outcome, Phase, Sample, State, mean_over_gap_A
-from tests.station.sequences import charge, discharge, impedance, program, rest
+from tests.station.sequences import above, charge, discharge, end, ends, impedance, program, rest
 
 PROGRAM = program(
     charge(1e-3, 4.0, current_below=1e-4),
@@ -72,6 +72,18 @@ def test_the_current_tells_how_many_steps_ended_unseen(voltage_V: float, current
         assert sequencer.current_step(PROGRAM, outcome.state).name == name
         assert ended == ["ended unseen"] * 2
     assert bridged_C(charging(), outcome) == pytest.approx(current_A * GAP_S)
+
+
+def test_a_step_that_was_reached_by_a_jump_is_recognised_too() -> None:
+    """Pulses with rests, until a voltage ends them and the cell is discharged."""
+    pulse = replace(charge(1e-3, time=60.0), ends=(end(above(Quantity.VOLTAGE, 4.0), then=3), *ends(time=60.0)))
+    one = program(pulse, rest(60.0), Repeat(0, 100), discharge(2e-3, time=3600.0))
+    state = sequencer.begin(one, 0.0).state
+    for time in (0.0, 10.0):
+        state = sequencer.advance(one, state, Sample(time, 3.9, 1e-3)).state
+    outcome = sequencer.restore(one, state, Sample(110.0, 3.9, -2e-3), True)
+    assert sequencer.current_step(one, outcome.state).kind is Kind.DISCHARGE
+    assert bridged_C(state, outcome) == pytest.approx(-2e-3 * 100.0)
 
 
 def test_a_sweep_is_not_passed_over() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
 
-from protocols.program import Only, RecordRule, Repeat, Step
+from protocols.program import Kind, Only, Program, Question, RecordRule, Repeat, Step, VoltageRamp
 from station import sequencer
 from station.commands import Command, Finish, HoldCurrent, HoldVoltage, MeasureImpedance, OpenCircuit, Rest
-from station.sequencer import Outcome, Phase, Sample
+from station.sequencer import Outcome, Phase, Sample, State
 from tests.station.sequences import (
     SWEEP,
     T0,
@@ -21,11 +22,13 @@ from tests.station.sequences import (
     assert_charge_balance,
     charge,
     discharge,
+    does,
     ends,
     hold,
     impedance,
     program,
     rest,
+    spectrum,
 )
 
 # --- a step
@@ -182,6 +185,48 @@ def test_a_spectrum_belongs_to_its_step_and_cycle() -> None:
     assert [(one.number, one.step, one.cycle) for one in log.spectra] == [(1, 2, 1), (2, 3, 1)]
     assert log.steps[1].end_reason == "2 points measured"
     assert log.state.phase is Phase.FINISHED
+
+
+HAPPENINGS = {
+    "advance": lambda one, state: sequencer.advance(one, state, Sample(T0 + 50.0, 3.9, 1e-3)),
+    "record": lambda one, state: sequencer.record(one, state, Sample(T0 + 50.0, 3.9, 1e-3)),
+    "swept": lambda one, state: sequencer.swept(one, state, spectrum(T0 + 50.0), T0 + 50.0),
+    "confirm": lambda one, state: sequencer.confirm(one, state, T0 + 50.0, "yes"),
+    "pause": lambda one, state: sequencer.pause(one, state, T0 + 50.0),
+    "resume": lambda one, state: sequencer.resume(one, state, T0 + 50.0),
+    "skip": lambda one, state: sequencer.skip(one, state, T0 + 50.0),
+    "stop": lambda one, state: sequencer.stop(one, state, T0 + 50.0, "enough"),
+    "restored on": lambda one, state: sequencer.restore(one, state, Sample(T0 + 50.0, 3.9, 1e-3), True),
+    "restored off": lambda one, state: sequencer.restore(one, state, Sample(T0 + 50.0, 3.9, 0.0), False),
+    "restored further on": lambda one, state: sequencer.restore(one, state, Sample(T0 + 50.0, 3.9, -2e-3), True),
+    "next due": lambda one, state: sequencer.next_due(one, state),
+    "before the gap": lambda one, state: sequencer.before_gap_A(one, state, Sample(T0 + 50.0, 3.9, 1e-3)),
+}
+
+
+@pytest.mark.parametrize("happen", HAPPENINGS.values(), ids=HAPPENINGS)
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize(
+    "step",
+    [
+        charge(1e-3, 3.9, current_below=1e-4, time=1e3),
+        impedance(),
+        does(Kind.PROMPT, Question("Well?")),
+        does(Kind.RAMP, VoltageRamp(None, 4.0, 1e-3, 1e-2)),
+    ],
+    ids=lambda step: step.kind.value,
+)
+def test_nothing_that_happens_changes_a_state_that_was_given(
+    step: Step, paused: bool, happen: Callable[[Program, State], object]
+) -> None:
+    log = Log(program(step, discharge(2e-3, time=1e3)))
+    log.sample(0.0, 3.0, 1e-3)
+    log.sample(1.0, 3.0, 1e-3)
+    if paused:
+        log.pause(2.0)
+    before = sequencer.dump(log.state)
+    happen(log.program, log.state)
+    assert sequencer.dump(log.state) == before
 
 
 # --- what is recorded

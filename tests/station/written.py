@@ -249,7 +249,8 @@ def _condition(random: Random) -> Condition:
             value = random.uniform(0.0, 1.0)
         case Quantity.VOLTAGE_SLOPE | Quantity.CURRENT_SLOPE | Quantity.PRESSURE_SLOPE:
             rising, window_s = False, random.uniform(2.0, 10.0)
-            value = {Quantity.VOLTAGE_SLOPE: 1e-2, Quantity.CURRENT_SLOPE: 1e-4}.get(quantity, 1e3)
+            typical = {Quantity.VOLTAGE_SLOPE: 1e-2, Quantity.CURRENT_SLOPE: 1e-4}.get(quantity, 1e3)
+            value = typical * random.uniform(0.5, 1.5)
         case Quantity.VOLTAGE_DROP:
             rising, value = True, random.uniform(0.05, 1.0)
         case Quantity.TEMPERATURE:
@@ -455,7 +456,8 @@ class Reader:
     def _end_of_pass(self, loop: Loop) -> Leaf | Way | Callable[[], object]:
         for end, way in zip(loop.ends, loop.ways, strict=True):
             if all(self._is_met(condition) for condition in end.conditions):
-                self.passes[loop] = 0
+                if not isinstance(way, Leaf):  # that may lead back into this very pass
+                    self.passes[loop] = 0
                 return self._led(way, loop)
         self.passes[loop] = self.passes.get(loop, 0) + 1
         if self.passes[loop] < loop.count:
