@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from gui.connection import Requests
 from gui.reduce import MOST_POINTS, Array, half_cycles, notable, thin
 from station.client import Client
-from station.readings import ChannelState, ChannelView, CycleView, RunView, SeriesView
+from station.readings import ChannelState, ChannelView, CycleView, MarkerEvent, RunView, SeriesView
 
 T = TypeVar("T")
 
@@ -85,6 +85,7 @@ class RunHistory(QObject):
     cycles_came = Signal(object)  # tuple[CycleView, ...]
     profiles_came = Signal(object)  # tuple[Profile, ...] in the order of cycles
     spectra_came = Signal(object)  # tuple[SpectrumView, ...]
+    markers_came = Signal(object)  # tuple[MarkerEvent, ...]
     failed = Signal(str)
 
     def __init__(self, requests: Requests, parent: QObject | None = None) -> None:
@@ -117,7 +118,7 @@ class RunHistory(QObject):
         """Everything that the run on show has came at least once, for the range on show."""
         parts = [self._list]
         if self._run_id is not None:
-            parts += [self._series, self._cycle_part, self._spectra]
+            parts += [self._series, self._cycle_part, self._spectra, self._markers]
         if self._cycles:
             parts.append(self._profile_part)
         return self._channel is not None and all(part.came for part in parts)
@@ -150,6 +151,11 @@ class RunHistory(QObject):
             self._place = place
             self._cycle_part.stale = self._spectra.stale = True
 
+    def marked(self, run_id: str | None) -> None:
+        """A marker was made in this run."""
+        if run_id == self._run_id:
+            self._markers.stale = True
+
     def relist(self, run_id: str | None) -> None:
         """A run has begun or ended on this channel: show it, and list the channel's runs again."""
         if run_id is not None:
@@ -159,7 +165,7 @@ class RunHistory(QObject):
     def refresh(self) -> None:
         """Fetch everything again: the service was away."""
         self._list.stale = self._channel is not None
-        for part in (self._series, self._cycle_part, self._spectra):
+        for part in (self._series, self._cycle_part, self._spectra, self._markers):
             part.stale, part.came, part.asked = self._run_id is not None, False, -1e9
 
     def look(self, since_s: float | None, until_s: float | None, pixels: int, seconds_a_pixel: float) -> None:
@@ -181,7 +187,7 @@ class RunHistory(QObject):
         fresh = self._run_id is not None
         self._list = _Part(stale=self._channel is not None)
         self._series, self._cycle_part = _Part(stale=fresh), _Part(stale=fresh)
-        self._profile_part, self._spectra = _Part(), _Part(stale=fresh)
+        self._profile_part, self._spectra, self._markers = _Part(), _Part(stale=fresh), _Part(stale=fresh)
         self._place = (None, None)
         self._cycles, self._profiles, self._finished = (), {}, set()
 
@@ -198,6 +204,9 @@ class RunHistory(QObject):
             self._ask(self._profile_part, _profiles_of(run_id, self._missing_profiles()), self._profiles_have_come)
         if self._spectra.due(3 * SOONEST_S):
             self._ask(self._spectra, lambda station: station.spectra(run_id), self.spectra_came.emit)
+
+        if self._markers.due(SOONEST_S):
+            self._ask(self._markers, _markers_of(run_id), self.markers_came.emit)
 
     def _ask(self, part: _Part, job: Callable[[Client], T], then: Callable[[T], None]) -> None:
         part.stale, part.under_way, part.asked = False, True, time.monotonic()
@@ -250,6 +259,10 @@ class RunHistory(QObject):
 
 def _runs_of(channel: str) -> Callable[[Client], tuple[RunView, ...]]:
     return lambda station: tuple(run for run in station.runs() if run.channel == channel)[:RUNS_LISTED]
+
+
+def _markers_of(run_id: str) -> Callable[[Client], tuple[MarkerEvent, ...]]:
+    return lambda station: station.markers(run_id)
 
 
 def _profiles_of(run_id: str, cycles: tuple[int, ...]) -> Callable[[Client], tuple[Profile, ...]]:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from typing import Any
@@ -53,6 +54,8 @@ from station.sequencer import Outcome, Phase, Sample, State
 from station.workers import Patience, Worker
 
 LONGEST_RESTART_COMMIT_S = 2.0
+LEAD = 0.45
+"""Of the shortest of the last measurements: begun so much early, the next one's middle is not before its time."""
 HELD_SHARE = 0.95
 SURROUNDINGS_LOST_AFTER_S = 60.0
 """How long a chamber or a frame may refuse its set point before the channel trips."""
@@ -90,6 +93,7 @@ class HostChannel(Channel):
         self._maybe_polarised = False  # by the impedance instrument
         self._must_restore = False
         self._at_once = False
+        self._exchanges_s: deque[float] = deque(maxlen=5)  # how long the last measurements took
 
     # --- before a run
 
@@ -226,7 +230,7 @@ class HostChannel(Channel):
             except InstrumentError as error:
                 await self._in_trouble(error)
             if not self._at_once:
-                await self._wait(self._pause_until_next() - (time.monotonic() - began))
+                await self._wait(self._pause_until_next(time.monotonic() - began))
             else:
                 await asyncio.sleep(0)
             self._at_once = False
@@ -306,7 +310,9 @@ class HostChannel(Channel):
         """In the source's thread: the time is that of the middle of the exchange."""
         before = self.around.clock.now()
         measured = source.measure()
-        return Sample(0.5 * (before + self.around.clock.now()), measured.voltage_V, measured.current_A)
+        after = self.around.clock.now()
+        self._exchanges_s.append(after - before)
+        return Sample(0.5 * (before + after), measured.voltage_V, measured.current_A)
 
     def _heard(self) -> None:
         if self._patience.failing:
@@ -325,16 +331,19 @@ class HostChannel(Channel):
             async with self._lock:
                 await self._trip(f"no sample for {self._patience.since_s:.0f} s: {error}")
 
-    def _pause_until_next(self) -> float:
-        """Seconds on the wall's clock until the next sample: sooner where an end is near."""
+    def _pause_until_next(self, since_s: float) -> float:
+        """Seconds on the wall's clock until the next sample; the last one was begun `since_s` ago.
+
+        It comes sooner where an end is near, and so that its middle, which is its time, is when the sequencer wants it.
+        """
         clock = self.around.clock
-        period = max(self.around.poll_s / clock.speed, MIN_PERIOD_S if clock.speed > 1 else 0.0)
+        shortest = MIN_PERIOD_S if clock.speed > 1 else 0.0
+        period = max(self.around.poll_s / clock.speed, shortest)
         if self.state is not ChannelState.RUNNING or self._program is None or self._state is None:
-            return max(period, 0.05)
-        due = (sequencer.next_due(self._program, self._state) - clock.now()) / clock.speed
-        if clock.speed > 1:
-            due = max(due, MIN_PERIOD_S)
-        return max(0.0, min(period, due, self._nearing() / clock.speed))
+            return max(period, 0.05) - since_s
+        begin = sequencer.next_due(self._program, self._state) - LEAD * min(self._exchanges_s, default=0.0)
+        due = max((begin - clock.now()) / clock.speed, shortest - since_s)
+        return max(0.0, min(period - since_s, due, self._nearing() / clock.speed))
 
     def _nearing(self) -> float:
         """Half the time, by the present slope, until a voltage ends the step; infinite where none does."""

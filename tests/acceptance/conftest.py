@@ -111,9 +111,9 @@ class Rig:
         data["station"] |= {"poll": "0.2 s", "lost_after": "1.5 s", **station}
         for name, instrument in data["instruments"].items():
             instrument["address"] = self._through_proxy(name)
-            if name in ("smu", "scanner", "neware", "chamber"):
+            if name in ("smu", "scanner", "neware", "chamber", "frame"):
                 instrument.setdefault("settings", {})["timeout_s"] = 0.7
-        data["instruments"]["eis"]["settings"]["patience_s"] = 1.0
+        data["instruments"]["eis"].setdefault("settings", {})["patience_s"] = 1.0
         for channel in data["channels"].values():
             channel["limits"].pop("pressure")  # tests say in their protocols what is watched
         read = read_config(self.config)  # for its absolute folders
