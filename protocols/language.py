@@ -533,7 +533,21 @@ class PressureConditioning(Wait):
         return self
 
 
-class SetTemperature(Wait):
+class Settling(Wait):
+    """Shared by what has to stay within a band for a while."""
+
+    duration: Seconds = Field(alias="for", gt=0, description="so long without a break")
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.duration >= self.at_most:
+            raise ValueError(
+                f"'for' is {self.duration:g} s and 'at_most' {self.at_most:g} s: it can never be met in time"
+            )
+        return self
+
+
+class SetTemperature(Settling):
     """Set the chamber, then rest until the cell's temperature has stayed within a band for a while."""
 
     set: Celsius
@@ -542,7 +556,7 @@ class SetTemperature(Wait):
     at_most: Seconds = Field(4 * 3600.0, gt=0)
 
 
-class SetStackPressure(Wait):
+class SetStackPressure(Settling):
     """Set the frame's pressure, then rest until it has stayed within a band for a while."""
 
     set: Pascals = Field(gt=0)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
@@ -77,7 +78,8 @@ class _Found:
 
 def _statements(text: str, file: str) -> list[ast.stmt]:
     try:
-        return ast.parse(text).body
+        with warnings.catch_warnings(action="ignore"):  # of odd literals and escapes
+            return ast.parse(text).body
     except SyntaxError as error:
         lines = [line.strip() for line in text.splitlines()]
         if any(line.startswith(_VERBS) for line in lines):

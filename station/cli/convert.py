@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from station.cli.channels import parse_parameters
+from station.cli.channels import SetParameters, parse_parameters
 from station.cli.common import AsJson, say_json
 
 if TYPE_CHECKING:
@@ -28,9 +28,7 @@ def convert(
         Path | None, typer.Option("--cell", help="makes currents in mA of C-rates, and adds limits")
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="write nothing where anything would be lost")] = False,
-    parameters: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="a parameter; repeatable")
-    ] = None,
+    parameters: SetParameters = None,
     as_json: AsJson = False,
 ) -> None:
     """Say a protocol in another format, or read one; what the format cannot say is reported on stderr."""

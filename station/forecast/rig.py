@@ -22,9 +22,10 @@ CHAMBER_LAG_S = 20 * 60.0
 """Time constant with which the cell follows its chamber: the chamber's own and that of the cell's mass."""
 
 FRAME_LAG_S = 30.0
-"""Time constant with which a driven frame comes to its pressure, and keeps it while the cell breathes."""
+"""Time constant with which a driven frame comes to its pressure; then it stands still, and the cell breathes."""
 
 ARRIVED_K = 0.01
+ARRIVED_SHARE = 1e-3  # of the pressure
 SECONDS_PER_POINT = 0.5
 PERIODS_PER_POINT = 3.0
 """An impedance point takes this many seconds and this many periods, as a frequency-response analyser's does."""
@@ -58,7 +59,7 @@ class Rig:
         self.now = 0.0
         self._current_max_A = current_max_A
         self._chamber_degC: float | None = None  # while the cell has not come to it
-        self._frame_Pa: float | None = None
+        self._frame_Pa: float | None = None  # likewise
 
     def carry_out(self, command: Command) -> None:
         match command:
@@ -113,4 +114,6 @@ class Rig:
 
     def _follow_frame(self, target_Pa: float, seconds: float) -> None:
         away_Pa = (self.cell.pressure_Pa - target_Pa) * math.exp(-seconds / FRAME_LAG_S)
+        if abs(away_Pa) < ARRIVED_SHARE * target_Pa:
+            away_Pa, self._frame_Pa = 0.0, None
         self.cell.set_stack_pressure(target_Pa + away_Pa)

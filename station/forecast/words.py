@@ -22,7 +22,7 @@ from station.forecast.results import (
 
 MOST_LINES = 12  # of cycles, and of each kind of event
 
-_UNITS = {"V": (1.0, "V"), "A": (1e3, "mA"), "Pa": (1e-3, "kPa"), "degC": (1.0, "°C")}
+_UNITS = {"V": (1.0, "V"), "A": (1e3, "mA"), "degC": (1.0, "°C")}
 
 
 def in_words(forecast: Forecast) -> RenderableType:
@@ -51,6 +51,18 @@ def size(count: float) -> str:
         if count >= factor:
             return f"{count / factor:.3g} {unit}"
     return f"{count:.0f} B"
+
+
+def scale_of(unit: str, value: float) -> tuple[float, str]:
+    """The factor to, and the name of, the unit that a value of this size is read in."""
+    if unit != "Pa":
+        return _UNITS[unit]
+    return (1e-6, "MPa") if abs(value) >= 9.9995e6 else (1e-3, "kPa")
+
+
+def quantity(value: float, unit: str) -> str:
+    scale, shown = scale_of(unit, value)
+    return f"{value * scale:.4g} {shown}"
 
 
 def place(at: Moment) -> str:
@@ -91,8 +103,7 @@ def ending(forecast: Forecast) -> str:
 
 
 def _range(found: Range, unit: str) -> str:
-    scale, shown = _UNITS[unit]
-    low, high = (f"{each.value * scale:.4g} {shown} ({place(each.at)})" for each in (found.lowest, found.highest))
+    low, high = (f"{quantity(each.value, unit)} ({place(each.at)})" for each in (found.lowest, found.highest))
     return f"{low} to {high}"
 
 
@@ -109,7 +120,9 @@ def _storage(forecast: Forecast) -> str:
 
 
 def _table(title: str, *headings: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     for number, heading in enumerate(headings):
         table.add_column(heading, justify="left" if number == 0 else "right", overflow="fold")
     return table
@@ -123,24 +136,30 @@ def _steps(steps: Sequence[StepForecast]) -> Table | None:
     if not by_name:
         return None
     table = _table(
-        "Steps (first → last time)", "step", "times", "duration", "capacity / mAh", "energy / mWh", "ended by"
+        "Steps (of one that is done again and again, the first and the last time)",
+        "step",
+        "times",
+        "duration",
+        "capacity\nmAh",
+        "energy\nmWh",
+        "ended by",
     )
     table.columns[-1].justify = "left"
     for name, same in by_name.items():
         table.add_row(
             Text(name),
             str(len(same)),
-            _from_to(duration(step.duration_s) for step in same),
-            _from_to(f"{step.capacity_Ah * 1e3:.4g}" for step in same),
-            _from_to(f"{step.energy_Wh * 1e3:.4g}" for step in same),
+            _first_and_last(duration(step.duration_s) for step in same),
+            _first_and_last(f"{step.capacity_Ah * 1e3:.4g}" for step in same),
+            _first_and_last(f"{step.energy_Wh * 1e3:.4g}" for step in same),
             Text(_reasons(same)),
         )
     return table
 
 
-def _from_to(values: Iterable[str]) -> str:
+def _first_and_last(values: Iterable[str]) -> str:
     listed = list(values)
-    return listed[0] if len(set(listed)) == 1 else f"{listed[0]} → {listed[-1]}"
+    return listed[0] if len(set(listed)) == 1 else f"{listed[0]}\n{listed[-1]}"
 
 
 def _reasons(steps: Sequence[StepForecast]) -> str:
@@ -155,19 +174,20 @@ def _cycles(forecast: Forecast) -> Table | None:
     if not cycles:
         return None
     shown, specific = condensed(cycles), forecast.active_mass_g is not None
+    scale, pressure_unit = scale_of("Pa", max(cycle.pressure_max_Pa or 0.0 for cycle in cycles))
     table = _table(
         "Cycles" if len(shown) == len(cycles) else f"Cycles ({len(shown)} of {len(cycles)})",
         "cycle",
         "duration",
-        "charge / mAh",
-        "discharge / mAh",
-        *(["discharge / mAh/g"] if specific else []),
-        "Coulombic / %",
-        "energy / %",
-        "pressure / kPa",
+        "charge\nmAh",
+        "disch.\nmAh",
+        *(["disch.\nmAh/g"] if specific else []),
+        "Coulomb.\n%",
+        "energy\n%",
+        f"pressure\n{pressure_unit}",
     )
     for cycle in shown:
-        table.add_row(*_cycle_row(cycle, forecast.active_mass_g))
+        table.add_row(*_cycle_row(cycle, forecast.active_mass_g, scale))
     return table
 
 
@@ -180,7 +200,7 @@ def condensed(cycles: Sequence[CycleForecast]) -> Sequence[CycleForecast]:
     return [cycles[index] for index in sorted({0, 1, 2, len(cycles) - 2, len(cycles) - 1} | spread)]
 
 
-def _cycle_row(cycle: CycleForecast, active_mass_g: float | None) -> list[str]:
+def _cycle_row(cycle: CycleForecast, active_mass_g: float | None, pressure_scale: float) -> list[str]:
     specific = [f"{cycle.discharge_capacity_Ah * 1e3 / active_mass_g:.4g}"] if active_mass_g is not None else []
     return [
         str(cycle.cycle),
@@ -190,7 +210,7 @@ def _cycle_row(cycle: CycleForecast, active_mass_g: float | None) -> list[str]:
         *specific,
         _percent(cycle.coulombic_efficiency),
         _percent(cycle.energy_efficiency),
-        _pressures(cycle),
+        _pressures(cycle, pressure_scale),
     ]
 
 
@@ -198,10 +218,10 @@ def _percent(value: float | None) -> str:
     return f"{100 * value:.2f}" if value is not None else "–"
 
 
-def _pressures(cycle: CycleForecast) -> str:
+def _pressures(cycle: CycleForecast, scale: float) -> str:
     if cycle.pressure_min_Pa is None or cycle.pressure_max_Pa is None:
         return "–"
-    return f"{cycle.pressure_min_Pa * 1e-3:.4g} to {cycle.pressure_max_Pa * 1e-3:.4g}"
+    return f"{cycle.pressure_min_Pa * scale:.4g}–{cycle.pressure_max_Pa * scale:.4g}"
 
 
 def _limits(limits: Sequence[LimitForecast]) -> Table | None:
@@ -211,14 +231,12 @@ def _limits(limits: Sequence[LimitForecast]) -> Table | None:
     table.columns[-1].justify = "left"
     for each in limits:
         name, bound, unit = each.limit.split("_")
-        scale, shown = _UNITS[unit]
-        nearest = "–" if each.nearest is None else f"{each.nearest * scale:.4g} {shown}"
         table.add_row(
             f"{'highest' if bound == 'max' else 'lowest'} {name}",
-            f"{each.value * scale:.4g} {shown}",
-            nearest,
+            quantity(each.value, unit),
+            "–" if each.nearest is None else quantity(each.nearest, unit),
             Text("MET", style="bold red") if each.met else "no",
-            Text(each.set_by),
+            Text(each.set_by.split(" '")[0]),  # without a protocol's title
         )
     return table
 

@@ -175,9 +175,8 @@ settings = { temperature_min_degC = 0, temperature_max_degC = 60 }
 def test_a_chamber_may_be_named_by_several_channels_and_a_frame_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    around = (
-        GOOD.replace('source = "smu"\n', 'source = "smu"\nchamber = "chamber"\n') + 'chamber = "chamber"\n' + CHAMBER
-    )
+    line = 'chamber = "chamber"\n'
+    around = GOOD.replace('source = "smu"\n', f'source = "smu"\n{line}') + line + CHAMBER
     config = read(around, tmp_path)
     assert [channel.chamber for channel in config.channels.values()] == ["chamber", "chamber"]
     monkeypatch.setitem(DRIVERS, "frame-1", Frame)  # type: ignore[attr-defined]

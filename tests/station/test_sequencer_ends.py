@@ -121,6 +121,15 @@ def test_minus_delta_V_ends_below_the_highest_voltage_of_the_step() -> None:
     assert log.steps[1].end_reason == "voltage drop ≥ 10 mV"
 
 
+def test_a_short_shows_in_a_discharge_as_a_rise_from_the_lowest_voltage() -> None:
+    log = Log(program(until(discharge(), end(above(Q.VOLTAGE_DROP, 0.05)))))
+    for at, voltage in ((0.0, -0.02), (1.0, -0.10), (2.0, -0.051)):
+        log.sample(at, voltage, -1e-3)
+        assert log.state.phase is Phase.RUNNING
+    log.sample(3.0, -0.049, -1e-3)
+    assert log.state.phase is Phase.FINISHED
+
+
 def test_a_current_is_looked_at_in_ramps() -> None:
     ramp = does(Kind.RAMP, VoltageRamp(3.0, 4.0, 1e-3, 1e-3), end(below(Q.CURRENT, 1e-4)))
     log = Log(program(ramp))

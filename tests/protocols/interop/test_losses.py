@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from protocols import interop
-from protocols.compile import parse_protocol
+from protocols import interop, library
+from protocols.cell import read_cell
+from protocols.compile import parse_protocol, read_protocol
 from protocols.document import DocumentError
 from protocols.language import Step
 from tests.protocols.interop.helpers import CELL, remarks, written
@@ -55,7 +56,8 @@ def _lost(steps: str, head: str = "", to: str = "unicycler") -> list[str]:
             "left out: its own recording, but for the interval",
         ),
         (
-            "- repeat: 9\n  until: {retention: {below: 80 %}}\n  steps:\n    - charge: {at: 1 mA, for: 1 h}",
+            "- repeat: 9\n  until: {retention: {below: 80 %}}\n  steps:\n"
+            "    - charge: {at: 1 mA, for: 1 h}\n    - discharge: {at: 1 mA, for: 1 h}",
             "left out: the loop's end at retention ≤ 80 %: it is passed 9 times in any case",
         ),
     ],
@@ -87,7 +89,7 @@ def test_what_no_format_can_say_of_the_whole(head: str, loss: str, to: str) -> N
     [
         ("- rest: {until: {dV/dt: 1 mV/h}}", "a rest needs a time there"),
         ("- charge: {at: 1 mA, until: {energy: 5 Wh}}", "no end is left that can be said"),
-        ("- charge: {at: 1 mA, until: {voltage: {below: 1 V}}}", "no end is left that can be said"),
+        ("- charge: {at: 1 mA, until: {pressure: {above: 1 MPa}}}", "no end is left that can be said"),
         ("- hold: {at: 4 V, until: {dI/dt: 1 uA/h}}", "the hold would not end"),
         (
             "- charge: {at: 1 mA, hold: 4 V, until: {capacity: 5 mAh}}",
@@ -190,3 +192,15 @@ def test_what_needs_more_of_the_cell_says_so() -> None:
         written("- charge: {at: 1 mA/cm^2, for: 1 h}", "pybamm", cell=None)
     with pytest.raises(DocumentError, match="needs a cell, so that it can be said as a time"):
         written("- charge: {at: 1 C, until: {capacity: 1 mAh}}", "pybamm", cell=None)
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_a_library_protocol_is_written_or_refused_with_its_line(name: str) -> None:
+    protocol = read_protocol(library.path(name))
+    cell = read_cell(library.cell_path(protocol.content.cell))
+    try:
+        converted = interop.write(protocol, "unicycler", cell)
+    except DocumentError as error:
+        assert all(problem.line > 1 and "step" in problem.message for problem in error.problems)
+    else:
+        parse_protocol(interop.read(converted.data, "unicycler", "back.json").text).compile_for(cell)
