@@ -443,7 +443,7 @@ def test_markers_are_lines_in_the_time_plots_and_named_under_the_pointer(
     run = service.bench.runs["A1"]
     expected = [marker.test_time_s for marker in run.markers(service.bench.now_s(run))]
     assert len(expected) == 3
-    for figure in window.curves.over_time:
+    for figure in (each for each in window.curves.over_time if each.isVisible()):  # a low window leaves one out
         qtbot.waitUntil(lambda figure=figure: len(figure.lines.shown_times(figure.lines.viewRect())) == 3, timeout=3000)
         assert list(figure.lines.shown_times(figure.lines.viewRect())) == pytest.approx(expected)
     assert "⚑ image 40" in window.curves.voltage.read_at(expected[2])
