@@ -154,10 +154,12 @@ def _by_cycle(figure: Figure, axes: Axes, curves: Sequence[Curve], marker: str =
 
 
 def _mark(axes: Axes, times: Floats) -> None:
+    if not len(times):
+        return
     if len(times) > MOST_MARKERS:
         times = times[np.linspace(0, len(times) - 1, MOST_MARKERS).round().astype(int)]
-    for time in times:
-        axes.axvline(float(time), color=GREY, linewidth=0.6, alpha=0.6, linestyle=(0, (4, 3)))
+    over_the_height = axes.get_xaxis_transform()
+    axes.vlines(times, 0, 1, transform=over_the_height, colors=GREY, linewidth=0.6, alpha=0.6, linestyles="dashed")
 
 
 def _figure(height_in: float) -> Figure:
