@@ -98,7 +98,6 @@ def test_a_step_that_ends(step: str) -> None:
         ("»charge: {at: 1 mA, for: 5 min, until: {voltage: 3 V, for: 10 min}}", "for 10 min' takes 10 min at least"),
         ("»rest: {for: 10 min, until: {dV/dt: {below: 1 mV/h, over: 1 h}}}", "takes 1 h at least"),
         ("»rest: {for: 10 min, until: [{time: 20 min, then: end of run}]}", "it never counts"),
-        ("»temperature: {set: 40 degC, for: 10 min, at_most: 5 min}", "takes 10 min at least"),
         (
             "»gitt: {direction: charge, at: 1 mA, pulse: 1 min, rest: 5 min, rest_until: {dV/dt: 1 mV/h},"
             " until: {voltage: 3 V}}",
