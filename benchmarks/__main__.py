@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import driver_overhead, sequencer, store, trip_latency
+from benchmarks import driver_overhead, forecast, library, sequencer, store, trip_latency
 
 ALL = {
     "driver_overhead": driver_overhead.main,
+    "forecast": forecast.main,
+    "library": library.main,
     "sequencer": sequencer.main,
     "store": store.main,
     "trip_latency": trip_latency.main,

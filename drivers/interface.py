@@ -120,12 +120,17 @@ Resistance: TypeAlias = "float | NoReading"  # Ω
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """An impedance sweep at the given frequencies, in the order given."""
+    """An impedance sweep at the given frequencies, in the order given; of voltage (PEIS) or of current (GEIS).
+
+    Exactly one of the amplitudes is given.
+    """
 
     frequencies_Hz: tuple[float, ...]
-    amplitude_rms_V: float
+    amplitude_rms_V: float | None
     bias_V: float | None = None  # None: at the open-circuit voltage, measured just before
     protection: Protection = Protection(-5.0, 5.0, 0.1)
+    amplitude_rms_A: float | None = None
+    bias_A: float = 0.0  # of a GEIS; positive on charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +289,48 @@ class ResistanceMeter(Instrument, Protocol):
 class ForceGauge(Instrument, Protocol):
     def read_force(self) -> float | NoReading:
         """Force in N."""
+        ...
+
+
+@runtime_checkable
+class Thermometer(Instrument, Protocol):
+    def read_temperature_degC(self) -> float | NoReading: ...
+
+
+@runtime_checkable
+class Chamber(Thermometer, Protocol):
+    """A climate chamber. Its set point stays when the link is gone: `make_safe` and `close` do not change it."""
+
+    def check_temperature(self, temperature_degC: float) -> None:
+        """Raise `OutOfRange` where the chamber cannot go, or must not. Sends nothing."""
+        ...
+
+    def set_temperature(self, temperature_degC: float) -> None:
+        """Go there; returns when the chamber has said that this is its set point and that it is running."""
+        ...
+
+
+@runtime_checkable
+class PressureFrame(Instrument, Protocol):
+    """A driven frame that a cell is clamped in. Its set point stays when the link is gone, as a chamber's does."""
+
+    def check_pressure(self, pressure_Pa: float) -> None:
+        """Raise `OutOfRange` where the frame cannot go, or must not. Sends nothing."""
+        ...
+
+    def set_pressure(self, pressure_Pa: float) -> None:
+        """Go there; returns when the frame has said that this is its set point."""
+        ...
+
+    def read_pressure_Pa(self) -> float | NoReading: ...
+
+
+@runtime_checkable
+class TriggerOutput(Instrument, Protocol):
+    """A digital line that another instrument (a camera, a beamline) is synchronised by."""
+
+    def pulse(self) -> None:
+        """One pulse, as long and as high as the instrument is set up for; returns when it was made."""
         ...
 
 

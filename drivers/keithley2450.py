@@ -188,8 +188,11 @@ class Keithley2450(ScpiInstrument):
         high = protection.voltage_max_V
         # A limit that the cell is already beyond, of either sign, would draw current from it. At 0 A
         # the limit protects nothing, and stays out of the way of a cell that rests above it.
-        if high >= self.voltage_limit or -high < (voltage_V := self._cell_voltage()) < high:
+        limit_V = self.voltage_limit
+        if high > limit_V or (high < limit_V and -high < (voltage_V := self._cell_voltage()) < high):
             Keithley2450.voltage_limit.set_verified(self, high)
+        elif high == limit_V:
+            pass  # it is in force, as was just read
         elif amperes > 0:
             self._not_safe(f"the cell is at {voltage_V:.4g} V, not within ±{high:g} V: not charged")
         Keithley2450.current.set_verified(self, amperes)
@@ -213,7 +216,10 @@ class Keithley2450(ScpiInstrument):
     def _change_voltage(self, volts: float, most_A: float) -> None:
         """With the output on, in the order in which no moment allows more than before or after."""
         level, limit = Keithley2450.voltage, Keithley2450.current_limit
-        if most_A <= self.current_limit:
+        limit_A = self.current_limit
+        if most_A == limit_A:  # it is in force, as was just read
+            level.set_verified(self, volts)
+        elif most_A < limit_A:
             limit.set_verified(self, most_A)
             level.set_verified(self, volts)
         else:

@@ -14,6 +14,7 @@ from drivers.keithley_daq6510 import KeithleyDaq6510
 from drivers.keysight3446x import Keysight3446x
 from drivers.modbus_load_cell import ModbusLoadCell
 from drivers.neware_bts import NewareBts
+from drivers.simserv import SimServChamber
 from drivers.solartron import SolartronImpedance
 
 DRIVERS: Mapping[str, type[Instrument]] = {
@@ -23,6 +24,7 @@ DRIVERS: Mapping[str, type[Instrument]] = {
     "keysight-3446x": Keysight3446x,
     "modbus-load-cell": ModbusLoadCell,
     "neware-bts": NewareBts,
+    "simserv": SimServChamber,
     "solartron-1260-1287": SolartronImpedance,
 }
 

@@ -107,8 +107,10 @@ class SolartronImpedance:
         self._check("frequencies", bool(sweep.frequencies_Hz), "none given")
         for frequency in sweep.frequencies_Hz:
             self._check("frequency", frequency in self.frequency_range, f"{frequency:g} Hz: 10 µHz to 1 MHz")
+        if sweep.amplitude_rms_A is not None:
+            self._refuse_galvanostat()
         highest = Solartron1260.amplitude_range.high * (0.01 if self.attenuate else 1.0)
-        amplitude = sweep.amplitude_rms_V
+        amplitude = _amplitude_V(sweep)
         self._check("amplitude", 0 < amplitude <= highest, f"{amplitude:g} V rms: above 0, to {highest:g} V")
         if sweep.bias_V is not None:
             self._check_bias(sweep.bias_V, sweep)
@@ -178,12 +180,12 @@ class SolartronImpedance:
             )
         bias_V = open_circuit_V if sweep.bias_V is None else sweep.bias_V
         self._check_bias(bias_V, sweep)
-        self.analyser.prepare(sweep.amplitude_rms_V * (100 if self.attenuate else 1))
+        self.analyser.prepare(_amplitude_V(sweep) * (100 if self.attenuate else 1))
         potentiostat.set_voltage(bias_V)
         self._maybe_polarised = True
         potentiostat.polarise()
         held_V = self._check_cell(protection)
-        if abs(held_V - bias_V) > _BIAS_TOLERANCE_V + 2 * sweep.amplitude_rms_V:
+        if abs(held_V - bias_V) > _BIAS_TOLERANCE_V + 2 * _amplitude_V(sweep):
             raise NotSafe(
                 f"the cell is at {held_V:g} V where {bias_V:g} V was set: is the current limit of {limit_A:g} A "
                 "reached, or is the wiring wrong?",
@@ -251,12 +253,22 @@ class SolartronImpedance:
         return failures
 
     def _check_bias(self, bias_V: float, sweep: Sweep) -> None:
-        peak_V = math.sqrt(2) * sweep.amplitude_rms_V
+        peak_V = math.sqrt(2) * _amplitude_V(sweep)
         for volts in (bias_V - peak_V, bias_V + peak_V):
             fits = volts in Solartron1287.voltage_range and volts in _window(sweep.protection)
             self._check(
                 "bias", fits, f"{bias_V:g} V with a peak of {peak_V:.3g} V: ±14.5 V and {_words(sweep.protection)}"
             )
+
+    def _refuse_galvanostat(self) -> None:
+        """What current the analyser's signal makes in the 1287's galvanostat is in none of this driver's sources."""
+        raise OutOfRange(
+            "a sweep of current (GEIS) is not supported: what current the 1260's signal makes in the 1287 as a "
+            "galvanostat is not known for certain",
+            instrument=self.model,
+            address=self.address,
+            hint="sweep the voltage (PEIS): give the amplitude in mV",
+        )
 
     def _check_settings(self) -> None:
         resistors = STANDARD_RESISTORS_OHM.values()
@@ -274,6 +286,11 @@ class SolartronImpedance:
     def _check(self, what: str, fits: bool, why: str) -> None:
         if not fits:
             raise OutOfRange(f"{what} {why}", instrument=self.model, address=self.address)
+
+
+def _amplitude_V(sweep: Sweep) -> float:
+    """NaN, which is in no range, where none is given."""
+    return math.nan if sweep.amplitude_rms_V is None else sweep.amplitude_rms_V
 
 
 def _window(protection: Protection) -> Range:

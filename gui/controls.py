@@ -26,6 +26,7 @@ class Action(Enum):
     RESUME = ("Resume", "resume", "Resuming …")
     SKIP = ("Skip step …", "skip", "Skipping …")
     STOP = ("Stop …", "stop", "Stopping …")
+    CONFIRM = ("Confirm …", "confirm", "Confirming …")
     CLEAR_TRIP = ("Clear trip …", "clear_trip", "Clearing …")
 
     def __init__(self, word: str, method: str, doing: str) -> None:
@@ -38,15 +39,17 @@ SHAPES = {
     Action.RESUME: icons.resume,
     Action.SKIP: icons.skip,
     Action.STOP: icons.square,
+    Action.CONFIRM: icons.question,
     Action.CLEAR_TRIP: icons.tick,
 }
 
 
 def allowed(view: ChannelView) -> frozenset[Action]:
     """What makes sense in the channel's state; the service has the last word."""
+    asked = frozenset({Action.CONFIRM}) if view.question else frozenset[Action]()
     return {
         ChannelState.IDLE: frozenset({Action.START}),
-        ChannelState.RUNNING: frozenset({Action.PAUSE, Action.SKIP, Action.STOP}),
+        ChannelState.RUNNING: frozenset({Action.PAUSE, Action.SKIP, Action.STOP}) | asked,
         ChannelState.PAUSED: frozenset({Action.RESUME, Action.STOP}),
         ChannelState.STOPPING: frozenset[Action](),
         ChannelState.TRIPPED: frozenset({Action.CLEAR_TRIP}),
@@ -72,6 +75,7 @@ class Controls(QFrame):
         self._about = QLabel("Choose a channel")
         self._about.setProperty("role", "dim")
         self._reason = Banner("danger", theme)
+        self._question = Banner("warning", theme)
         self._values: dict[str, tuple[QLabel, QLabel]] = {}
         self.buttons = {action: QPushButton(action.word) for action in Action}
         self._build()
@@ -91,11 +95,13 @@ class Controls(QFrame):
         column.setSpacing(8)
         column.addLayout(head)
         column.addWidget(self._reason)
+        column.addWidget(self._question)
         column.addLayout(self._build_values())
         row = QHBoxLayout()
         row.setSpacing(8)
         for action, button in self.buttons.items():
-            button.setProperty("role", "danger" if action is Action.STOP else "action")
+            role = {Action.STOP: "danger", Action.CONFIRM: "primary"}.get(action, "action")
+            button.setProperty("role", role)
             button.setIconSize(QSize(16, 16))
             button.clicked.connect(lambda _=False, action=action: self.asked.emit(action))
             row.addWidget(button, 1)
@@ -120,8 +126,9 @@ class Controls(QFrame):
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
         self._reason.set_theme(theme)
+        self._question.set_theme(theme)
         for action, button in self.buttons.items():
-            colour = "#ffffff" if action is Action.STOP else theme.text
+            colour = {Action.STOP: "#ffffff", Action.CONFIRM: theme.window}.get(action, theme.text)
             button.setIcon(icons.icon(SHAPES[action](), colour, theme.faint))
         self._dress_values()
         if self._view is not None:
@@ -176,6 +183,7 @@ class Controls(QFrame):
         # Why a run has ended or is paused stands in its tile; red is for what a person must see to.
         alarming = view.state in (ChannelState.TRIPPED, ChannelState.OFFLINE)
         self._reason.say(f"{view.state.value.capitalize()}: {view.reason}" if view.reason and alarming else "")
+        self._question.say(f"Waits for you: {view.question}" if view.question else "")
         pressure = quantities.pressure(view.pressure_Pa, view.pressure_U_Pa)
         if view.pressure_Pa is None and view.resistance_ohm is not None:
             pressure = f"{quantities.resistance(view.resistance_ohm)} (not calibrated)"
@@ -198,6 +206,10 @@ class Controls(QFrame):
     @property
     def reason(self) -> str:
         return self._reason.text
+
+    @property
+    def question(self) -> str:
+        return self._question.text
 
     def set_connected(self, connected: bool) -> None:
         self._connected = connected
@@ -230,6 +242,7 @@ class Controls(QFrame):
                 button.setText(word)
         tripped = view is not None and view.state is ChannelState.TRIPPED
         self.buttons[Action.CLEAR_TRIP].setVisible(tripped)
+        self.buttons[Action.CONFIRM].setVisible(view is not None and view.question is not None)
         paused = view is not None and view.state is ChannelState.PAUSED
         self.buttons[Action.RESUME].setVisible(paused)
         self.buttons[Action.PAUSE].setVisible(not paused)

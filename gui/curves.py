@@ -31,7 +31,7 @@ from gui.history import Profile, RunHistory, TimeSeries
 from gui.plots import Plot
 from gui.theme import Theme
 from gui.widgets import Choice
-from station.readings import ChannelView, CycleView, RunView, SpectrumView
+from station.readings import ChannelView, CycleView, MarkerEvent, RunView, SpectrumView
 
 REDRAW_MS = 1000
 LIVE_SAMPLES = 1000
@@ -108,6 +108,7 @@ class CurvePanel(QWidget):
         history.cycles_came.connect(self._take_cycles)
         history.profiles_came.connect(self._take_profiles)
         history.spectra_came.connect(self._take_spectra)
+        history.markers_came.connect(self._take_markers)
         self.runs.activated.connect(lambda row: history.show_run(self.runs.itemData(row)))
         self._pages.buttonClicked.connect(lambda button: self.show_page(button.text()))
         self._spans.buttonClicked.connect(lambda button: self.set_span(dict(SPANS)[button.text()]))
@@ -182,6 +183,7 @@ class CurvePanel(QWidget):
     def clear(self, word: str) -> None:
         self._series, self._profiles, self._cycles, self._spectra = None, (), (), ()
         self._live.clear()
+        self._take_markers(())
         self._draw_everything()
         for figure in self.figures:
             figure.say(word)
@@ -235,6 +237,10 @@ class CurvePanel(QWidget):
     def _take_spectra(self, spectra: tuple[SpectrumView, ...]) -> None:
         self._spectra = spectra
         self.nyquist.draw(spectra)
+
+    def _take_markers(self, markers: tuple[MarkerEvent, ...]) -> None:
+        for figure in self.over_time:
+            figure.mark(markers)
 
     def _mass_g(self) -> float | None:
         return self._run.active_mass_g if self._run else None

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from typing import TypeAlias
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import (
     QDialog,
     QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -23,6 +27,9 @@ from gui.banners import Banner
 from gui.theme import Theme
 from gui.widgets import Choice, TickBox
 from station.readings import CellView, ChannelState, ChannelView, ProtocolView, StationView
+
+Parameters: TypeAlias = "dict[str, int | float | str]"
+ASK_AFTER_MS = 300  # since the last key
 
 
 def where(view: ChannelView) -> str:
@@ -110,10 +117,98 @@ class ClearTrip(Confirmation):
         self.go.setEnabled(False)
 
 
+class Answer(QDialog):
+    """What the protocol asks, with room for a note that is kept with the run."""
+
+    def __init__(self, parent: QWidget, view: ChannelView) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(f"Confirm on {where(view)}")
+        self.setMinimumWidth(520)
+        heading = QLabel(f"The protocol on {where(view)} asks:")
+        heading.setProperty("role", "dim")
+        self.question = QLabel(view.question or "")
+        self.question.setWordWrap(True)
+        self.question.setProperty("role", "title")
+        self.question.setTextFormat(Qt.TextFormat.PlainText)
+        self.note = QLineEdit()
+        self.note.setPlaceholderText("Note, kept with the run (may be left empty)")
+        self.go = QPushButton("Confirm, go on")
+        self.go.setProperty("role", "primary")
+        self.go.setAutoDefault(False)  # the note's return key does not answer
+        self.go.clicked.connect(self.accept)
+        self.stay = QPushButton("Not yet")
+        self.stay.setProperty("role", "action")
+        self.stay.setAutoDefault(False)
+        self.stay.clicked.connect(self.reject)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(12)
+        buttons.addWidget(self.stay, 1)
+        buttons.addWidget(self.go, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(24, 20, 24, 20)
+        column.setSpacing(14)
+        for widget in (heading, self.question, self.note):
+            column.addWidget(widget)
+        column.addLayout(buttons)
+        self.note.setFocus()
+
+
+class ParameterForm(QWidget):
+    """The parameters that a protocol declares, each with its value to start with."""
+
+    edited = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._defaults: Parameters = {}
+        self.fields: dict[str, QLineEdit] = {}
+        self._form = QFormLayout(self)
+        self._form.setContentsMargins(0, 0, 0, 0)
+        self._form.setSpacing(8)
+        self.hide()
+
+    def offer(self, defaults: Parameters) -> None:
+        while self._form.rowCount():
+            self._form.removeRow(0)
+        self._defaults, self.fields = dict(defaults), {}
+        for name, value in defaults.items():
+            field = QLineEdit(str(value))
+            field.setAccessibleName(name)
+            field.textEdited.connect(self.edited)
+            self._form.addRow(name, field)
+            self.fields[name] = field
+        self.setVisible(bool(defaults))
+
+    def given(self) -> Parameters:
+        """Those that are not as declared. Raises `ValueError` where a number is none."""
+        typed = {name: _as(default, self.fields[name].text(), name) for name, default in self._defaults.items()}
+        return {name: value for name, value in typed.items() if value != self._defaults[name]}
+
+
+def _as(default: int | float | str, text: str, name: str) -> int | float | str:
+    """What was typed, as what the protocol declared: a whole number, a number or a text."""
+    if isinstance(default, str):
+        return text.strip()
+    with contextlib.suppress(ValueError):
+        return int(text)
+    with contextlib.suppress(ValueError):
+        return float(text.replace(",", "."))
+    raise ValueError(f"{name} is a number, such as {default}, not '{text}'")
+
+
+def _scrolled(widget: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidget(widget)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    return area
+
+
 class StartDialog(QDialog):
     """Choose channel, cell and protocol. Stays open until the service has accepted, or shows why it did not."""
 
-    wanted = Signal(str, str, str)  # channel, protocol, cell
+    wanted = Signal(str, str, str, object)  # channel, protocol, cell, parameters that are not the protocol's own
+    doubted = Signal(str, object)  # protocol, parameters: what would be done in words, or why it cannot
 
     def __init__(self, parent: QWidget, theme: Theme, station: StationView, channel: str) -> None:
         super().__init__(parent)
@@ -127,6 +222,11 @@ class StartDialog(QDialog):
         self.summary.setWordWrap(True)
         self.summary.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.summary.setTextFormat(Qt.TextFormat.PlainText)
+        self.parameters = ParameterForm()
+        self._in_words: ProtocolView | None = None  # the chosen protocol, as the parameters make it
+        self._asked = QTimer(self, singleShot=True, interval=ASK_AFTER_MS)
+        self._asked.timeout.connect(self._ask)
+        self.parameters.edited.connect(self._doubt)
         self.consequence = QLabel()
         self.consequence.setWordWrap(True)
         self.consequence.setProperty("role", "heading")
@@ -143,7 +243,7 @@ class StartDialog(QDialog):
         for box in (self.channels, self.cells):
             box.setMinimumHeight(46)
             box.currentIndexChanged.connect(self._describe)
-        self.protocols.currentRowChanged.connect(self._describe)
+        self.protocols.currentRowChanged.connect(self._choose)
 
     def _build(self) -> None:
         form = QFormLayout()
@@ -160,7 +260,8 @@ class StartDialog(QDialog):
         right.setContentsMargins(18, 14, 18, 14)
         right.setSpacing(12)
         right.addWidget(self.consequence)
-        right.addWidget(self.summary, 1)
+        right.addWidget(self.parameters)
+        right.addWidget(_scrolled(self.summary), 1)
         sides = QHBoxLayout()
         sides.setSpacing(20)
         sides.addLayout(left, 1)
@@ -188,7 +289,7 @@ class StartDialog(QDialog):
             item.setToolTip(protocol.name)
             self.protocols.addItem(item)
         self.protocols.setCurrentRow(0)
-        self._describe()
+        self._choose()
 
     def refuse(self, why: str) -> None:
         self.problem.say(why)
@@ -199,17 +300,63 @@ class StartDialog(QDialog):
         item = self.protocols.currentItem()
         return self.cells.currentData(), item.data(Qt.ItemDataRole.UserRole) if item else None
 
+    def _choose(self) -> None:
+        """Another protocol: with its own parameters, as it was described with the list."""
+        _, protocol = self._chosen()
+        self._in_words = protocol
+        self._asked.stop()
+        self.problem.say("")
+        self.parameters.offer(protocol.parameters if protocol else {})
+        self._describe()
+
+    def _doubt(self) -> None:
+        """A parameter was changed: nothing starts before the station has said what it makes of it."""
+        self._in_words = None
+        self._describe()
+        self._asked.start()
+
+    def _ask(self) -> None:
+        _, protocol = self._chosen()
+        if protocol is None:
+            return
+        try:
+            given = self.parameters.given()
+        except ValueError as error:
+            self.problem.say(str(error))
+            return
+        self.doubted.emit(protocol.name, given)
+
+    def tell(self, protocol: ProtocolView, given: Parameters) -> None:
+        """The station's words for a protocol with these parameters, if they are still the ones that stand here."""
+        if self._is_current(protocol.name, given):
+            self._in_words = protocol
+            self.problem.say("")
+            self._describe()
+
+    def object_to(self, name: str, given: Parameters, why: str) -> None:
+        """The station cannot make anything of these parameters."""
+        if self._is_current(name, given):
+            self.problem.say(why)
+
+    def _is_current(self, name: str, given: Parameters) -> bool:
+        _, protocol = self._chosen()
+        try:
+            return protocol is not None and protocol.name == name and self.parameters.given() == given
+        except ValueError:
+            return False
+
     def _describe(self) -> None:
         cell, protocol = self._chosen()
         channel = self.channels.currentText()
-        ready = bool(channel and cell and protocol)
-        self.start.setEnabled(ready)
+        self.start.setEnabled(bool(channel and cell and self._in_words))
         if cell is None or protocol is None:
             self.summary.setText("The station knows no cell or no protocol yet.")
             return
         self.consequence.setText(f"Channel {channel} begins at once with cell {cell.name}:")
-        lines = [*protocol.summary, "", cell.description, f"Source: {protocol.source}" if protocol.source else ""]
-        self.summary.setText("\n".join(lines).strip())
+        if self._in_words is not None:
+            source = f"Source: {protocol.source}" if protocol.source else ""
+            lines = [*self._in_words.summary, "", cell.description, source]
+            self.summary.setText("\n".join(lines).strip())
         busy = [view.name for view in self._station.channels if view.cell == cell.name and view.run_id and _busy(view)]
         self.caution.say(f"Cell {cell.name} is in use on channel {', '.join(busy)}." if busy else "")
 
@@ -219,7 +366,7 @@ class StartDialog(QDialog):
             self.problem.say("")
             self.start.setEnabled(False)
             self.start.setText("Starting …")
-            self.wanted.emit(self.channels.currentText(), protocol.name, cell.name)
+            self.wanted.emit(self.channels.currentText(), protocol.name, cell.name, self.parameters.given())
 
 
 def _busy(view: ChannelView) -> bool:

@@ -21,6 +21,8 @@ LEVELS: tuple[tuple[str, frozenset[Level]], ...] = (
     ("All levels", frozenset(Level)),
     ("Warnings and alarms", frozenset({Level.WARNING, Level.ALARM})),
     ("Alarms", frozenset({Level.ALARM})),
+    ("All but markers", frozenset(Level) - {Level.MARKER}),
+    ("Markers", frozenset({Level.MARKER})),
 )
 
 Index = QModelIndex | QPersistentModelIndex

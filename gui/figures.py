@@ -11,10 +11,10 @@ from PySide6.QtGui import QColor
 
 from gui import quantities
 from gui.history import Profile, TimeSeries
-from gui.plots import Band, Plot, TimeAxis, time_unit
+from gui.plots import Band, MarkerLines, Plot, TimeAxis, time_unit
 from gui.reduce import MOST_POINTS, Array, notable, thin
 from gui.theme import Theme
-from station.readings import CycleView, SpectrumView
+from station.readings import CycleView, MarkerEvent, SpectrumView
 
 EMPTY = np.empty(0)
 
@@ -36,11 +36,22 @@ class TimeFigure(Plot):
         self.view.setAutoVisible(y=True)
         self.curve = pg.PlotDataItem(connect="finite")
         self.item.addItem(self.curve)
+        self.lines = MarkerLines()
+        self.item.addItem(self.lines, ignoreBounds=True)
+        self._markers: tuple[MarkerEvent, ...] = ()
+        self._marked_s = EMPTY
         self._t, self._y = EMPTY, EMPTY
 
     def paint_in(self, theme: Theme, colour: str) -> None:
         self.set_theme(theme)
         self.curve.setPen(pen(colour))
+        self.lines.set_colour(theme.text)
+
+    def mark(self, markers: tuple[MarkerEvent, ...]) -> None:
+        """A line at each marker; the readout names the one that it stands on."""
+        self._markers = markers
+        self._marked_s = np.array([marker.test_time_s for marker in markers], dtype=np.float64)
+        self.lines.set_times(self._marked_s)
 
     def draw(self, t_s: Array, values: Array) -> None:
         """`values` in SI units; drawn in the axis's unit."""
@@ -65,7 +76,15 @@ class TimeFigure(Plot):
             return ""
         index = int(known[np.argmin(np.abs(self._t[known] - x))])
         seconds, unit = time_unit(*self.view.viewRange()[0])
-        return f"{self._t[index] / seconds:.3f} {unit}   {self.words(index)}"
+        return f"{self._marker_at(x)}{self._t[index] / seconds:.3f} {unit}   {self.words(index)}"
+
+    def _marker_at(self, x: float) -> str:
+        """The marker within a few pixels of `x`, by its name."""
+        if not len(self._marked_s):
+            return ""
+        nearest = int(np.argmin(np.abs(self._marked_s - x)))
+        near = abs(self._marked_s[nearest] - x) <= 4 * self.view.viewPixelSize()[0]
+        return f"⚑ {self._markers[nearest].name}   " if near else ""
 
 
 class VoltageFigure(TimeFigure):

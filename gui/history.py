@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from gui.connection import Requests
 from gui.reduce import MOST_POINTS, Array, half_cycles, notable, thin
 from station.client import Client
-from station.readings import ChannelState, ChannelView, CycleView, RunView, SeriesView
+from station.readings import ChannelState, ChannelView, CycleView, MarkerEvent, RunView, SeriesView
 
 T = TypeVar("T")
 
@@ -85,6 +85,7 @@ class RunHistory(QObject):
     cycles_came = Signal(object)  # tuple[CycleView, ...]
     profiles_came = Signal(object)  # tuple[Profile, ...] in the order of cycles
     spectra_came = Signal(object)  # tuple[SpectrumView, ...]
+    markers_came = Signal(object)  # tuple[MarkerEvent, ...]
     failed = Signal(str)
 
     def __init__(self, requests: Requests, parent: QObject | None = None) -> None:
@@ -117,7 +118,7 @@ class RunHistory(QObject):
         """Everything that the run on show has came at least once, for the range on show."""
         parts = [self._list]
         if self._run_id is not None:
-            parts += [self._series, self._cycle_part, self._spectra]
+            parts += [self._series, self._cycle_part, self._spectra, self._markers]
         if self._cycles:
             parts.append(self._profile_part)
         return self._channel is not None and all(part.came for part in parts)
@@ -150,6 +151,11 @@ class RunHistory(QObject):
             self._place = place
             self._cycle_part.stale = self._spectra.stale = True
 
+    def marked(self, run_id: str | None) -> None:
+        """A marker was made in this run."""
+        if run_id == self._run_id:
+            self._markers.stale = True
+
     def relist(self, run_id: str | None) -> None:
         """A run has begun or ended on this channel: show it, and list the channel's runs again."""
         if run_id is not None:
@@ -159,7 +165,7 @@ class RunHistory(QObject):
     def refresh(self) -> None:
         """Fetch everything again: the service was away."""
         self._list.stale = self._channel is not None
-        for part in (self._series, self._cycle_part, self._spectra):
+        for part in (self._series, self._cycle_part, self._spectra, self._markers):
             part.stale, part.came, part.asked = self._run_id is not None, False, -1e9
 
     def look(self, since_s: float | None, until_s: float | None, pixels: int, seconds_a_pixel: float) -> None:
@@ -181,9 +187,10 @@ class RunHistory(QObject):
         fresh = self._run_id is not None
         self._list = _Part(stale=self._channel is not None)
         self._series, self._cycle_part = _Part(stale=fresh), _Part(stale=fresh)
-        self._profile_part, self._spectra = _Part(), _Part(stale=fresh)
+        self._profile_part, self._spectra, self._markers = _Part(), _Part(stale=fresh), _Part(stale=fresh)
         self._place = (None, None)
         self._cycles, self._profiles, self._finished = (), {}, set()
+        self._marked: tuple[MarkerEvent, ...] = ()
 
     def _fetch_what_is_due(self) -> None:
         if self._list.due(SOONEST_S):
@@ -198,6 +205,9 @@ class RunHistory(QObject):
             self._ask(self._profile_part, _profiles_of(run_id, self._missing_profiles()), self._profiles_have_come)
         if self._spectra.due(3 * SOONEST_S):
             self._ask(self._spectra, lambda station: station.spectra(run_id), self.spectra_came.emit)
+
+        if self._markers.due(SOONEST_S):
+            self._ask(self._markers, _markers_of(run_id, self._marked), self._markers_have_come)
 
     def _ask(self, part: _Part, job: Callable[[Client], T], then: Callable[[T], None]) -> None:
         part.stale, part.under_way, part.asked = False, True, time.monotonic()
@@ -241,6 +251,10 @@ class RunHistory(QObject):
         self._profile_part.stale = bool(cycles)
         self.cycles_came.emit(cycles)
 
+    def _markers_have_come(self, markers: tuple[MarkerEvent, ...]) -> None:
+        self._marked = markers
+        self.markers_came.emit(markers)
+
     def _profiles_have_come(self, profiles: tuple[Profile, ...]) -> None:
         last = self._cycles[-1].cycle
         self._profiles.update({profile.cycle: profile for profile in profiles})
@@ -250,6 +264,15 @@ class RunHistory(QObject):
 
 def _runs_of(channel: str) -> Callable[[Client], tuple[RunView, ...]]:
     return lambda station: tuple(run for run in station.runs() if run.channel == channel)[:RUNS_LISTED]
+
+
+def _markers_of(run_id: str, known: tuple[MarkerEvent, ...]) -> Callable[[Client], tuple[MarkerEvent, ...]]:
+    """The known ones and those made since; of the last known moment, there may be more by now."""
+    if not known:
+        return lambda station: station.markers(run_id)
+    since_s = known[-1].test_time_s
+    before = tuple(marker for marker in known if marker.test_time_s < since_s)
+    return lambda station: before + station.markers(run_id, since_s)
 
 
 def _profiles_of(run_id: str, cycles: tuple[int, ...]) -> Callable[[Client], tuple[Profile, ...]]:

@@ -91,6 +91,16 @@ def tick() -> QPainterPath:
     return _polygon((0.04, 0.54), (0.18, 0.40), (0.38, 0.60), (0.82, 0.14), (0.96, 0.28), (0.38, 0.88))
 
 
+def flag() -> QPainterPath:
+    return _rectangle(0.16, 0.04, 0.12, 0.92).united(_polygon((0.28, 0.08), (0.92, 0.28), (0.28, 0.5)))
+
+
+def question() -> QPainterPath:
+    """An exclamation in a speech bubble: somebody is spoken to."""
+    bubble = _rectangle(0.02, 0.06, 0.96, 0.66).united(_polygon((0.2, 0.66), (0.5, 0.66), (0.2, 0.98)))
+    return bubble.subtracted(_exclamation(0.14, 0.66))
+
+
 STATES: dict[ChannelState, QPainterPath] = {
     ChannelState.IDLE: ring(),
     ChannelState.RUNNING: play(),
@@ -99,7 +109,12 @@ STATES: dict[ChannelState, QPainterPath] = {
     ChannelState.TRIPPED: alarm(),
     ChannelState.OFFLINE: cross(),
 }
-LEVELS: dict[Level, QPainterPath] = {Level.INFO: information(), Level.WARNING: warning(), Level.ALARM: alarm()}
+LEVELS: dict[Level, QPainterPath] = {
+    Level.INFO: information(),
+    Level.WARNING: warning(),
+    Level.ALARM: alarm(),
+    Level.MARKER: flag(),
+}
 
 
 def draw(painter: QPainter, shape: QPainterPath, box: QRectF, colour: str | QColor) -> None:

@@ -13,7 +13,7 @@ from gui.banners import Banner, Notices
 from gui.connection import LiveFeed, Requests
 from gui.controls import Action, Controls, allowed
 from gui.curves import CurvePanel
-from gui.dialogs import ClearTrip, Confirmation, StartDialog, skip_question, stop_question
+from gui.dialogs import Answer, ClearTrip, Confirmation, Parameters, StartDialog, skip_question, stop_question
 from gui.event_log import EventLog
 from gui.header import Header
 from gui.history import RunHistory
@@ -21,7 +21,7 @@ from gui.sparklines import Sparklines
 from gui.theme import DARK, LIGHT, Theme
 from gui.tiles import TileArea, TileGrid
 from station.client import Client
-from station.readings import CellView, ChannelState, ChannelView, EventView, ProtocolView, StationView
+from station.readings import CellView, ChannelState, ChannelView, EventView, Level, ProtocolView, StationView
 
 COMMAND_THREADS = 4  # a stop never waits behind another channel's pause
 MANY_CHANNELS = 12
@@ -38,7 +38,7 @@ class MainWindow(QMainWindow):
         self._retry_in_s = 0.0
         self._lost_because = ""
         self._present_run: str | None = None  # of the selected channel
-        self.dialog: Confirmation | StartDialog | None = None
+        self.dialog: Confirmation | StartDialog | Answer | None = None
         self.feed = LiveFeed(url, token)
         self.questions = Requests(url, token)
         self.commands = Requests(url, token, threads=COMMAND_THREADS)
@@ -104,6 +104,7 @@ class MainWindow(QMainWindow):
         self.history.failed.connect(self._say_failed)
         self.sparklines.changed.connect(lambda _: self.tiles.update())
         self.tiles.selected.connect(self._select)
+        self.tiles.answered.connect(lambda _: self._act(Action.CONFIRM))
         self.header.channel_wanted.connect(self.tiles.select)
         self.header.theme_wanted.connect(lambda: self.set_look(LIGHT if self.look is DARK else DARK))
         self.controls.asked.connect(self._act)
@@ -171,6 +172,8 @@ class MainWindow(QMainWindow):
 
     def _show_event(self, event: EventView) -> None:
         self.events.model.add(event)
+        if event.level is Level.MARKER:
+            self.history.marked(event.run_id)
 
     def _select(self, name: str) -> None:
         view = self.channel(name)
@@ -236,30 +239,43 @@ class MainWindow(QMainWindow):
             self._confirm(skip_question(self, view), view, action)
         elif action is Action.CLEAR_TRIP:
             self._confirm(ClearTrip(self, view), view, action)
+        elif action is Action.CONFIRM:
+            self._answer(view)
         else:
             self._command(view.name, action)
 
     def _confirm(self, question: Confirmation, asked_of: ChannelView, action: Action) -> None:
         """Ask; the answer holds for the run and the state that the question was about, and for no other."""
+        question.accepted.connect(lambda: self._go(asked_of, action))
+        self._open(question)
 
-        def go() -> None:
-            now = self.channel(asked_of.name)
-            same = now is not None and (now.run_id, now.reason) == (asked_of.run_id, asked_of.reason)
-            if now is not None and same and action in allowed(now):
-                self._command(asked_of.name, action)
-            else:
-                self.notices.add(f"{asked_of.name}: the channel has changed since the question; nothing was sent")
+    def _answer(self, asked_of: ChannelView) -> None:
+        """What the protocol asks, and the operator's note."""
+        if asked_of.question is None or not self._connected:
+            return
+        dialog = Answer(self, asked_of)
+        dialog.accepted.connect(lambda: self._go(asked_of, Action.CONFIRM, answer=dialog.note.text().strip()))
+        self._open(dialog)
 
-        self.dialog = question
-        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        question.accepted.connect(go)
-        question.open()
+    def _open(self, dialog: Confirmation | Answer) -> None:
+        self.dialog = dialog
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
 
-    def _command(self, channel: str, action: Action) -> None:
+    def _go(self, asked_of: ChannelView, action: Action, **words: str) -> None:
+        now = self.channel(asked_of.name)
+        asked = (asked_of.run_id, asked_of.reason, asked_of.question if action is Action.CONFIRM else None)
+        found = now and (now.run_id, now.reason, now.question if action is Action.CONFIRM else None)
+        if now is not None and found == asked and action in allowed(now):
+            self._command(asked_of.name, action, **words)
+        else:
+            self.notices.add(f"{asked_of.name}: the channel has changed since the question; nothing was sent")
+
+    def _command(self, channel: str, action: Action, **words: str) -> None:
         who = self.header.operator.text().strip()
 
         def job(station: Client) -> None:
-            getattr(station, action.method)(channel, who=who)
+            getattr(station, action.method)(channel, who=who, **words)
 
         def refused(why: str) -> None:
             self.controls.end(channel)
@@ -272,7 +288,8 @@ class MainWindow(QMainWindow):
         assert self.station is not None
         dialog = StartDialog(self, self.look, self.station, view.name)
         self.dialog = dialog
-        dialog.wanted.connect(lambda channel, protocol, cell: self._start(dialog, channel, protocol, cell))
+        dialog.wanted.connect(lambda *chosen: self._start(dialog, *chosen))
+        dialog.doubted.connect(lambda name, given: self._describe(dialog, name, given))
 
         def choices(station: Client) -> tuple[tuple[CellView, ...], tuple[ProtocolView, ...]]:
             return station.cells(), station.protocols()
@@ -280,10 +297,17 @@ class MainWindow(QMainWindow):
         self.commands.ask(choices, dialog.offer, dialog.refuse)
         dialog.open()
 
-    def _start(self, dialog: StartDialog, channel: str, protocol: str, cell: str) -> None:
+    def _describe(self, dialog: StartDialog, name: str, given: Parameters) -> None:
+        self.commands.ask(
+            lambda station: station.protocol(name, given),
+            lambda protocol: dialog.tell(protocol, given),
+            lambda why: dialog.object_to(name, given, why),
+        )
+
+    def _start(self, dialog: StartDialog, channel: str, protocol: str, cell: str, given: Parameters) -> None:
         who = self.header.operator.text().strip()
         self.commands.ask(
-            lambda station: station.start(channel, protocol=protocol, cell=cell, who=who),
+            lambda station: station.start(channel, protocol=protocol, cell=cell, who=who, parameters=given),
             lambda _: dialog.accept(),
             dialog.refuse,
         )

@@ -12,6 +12,7 @@ from gui.reduce import Array
 from gui.theme import Theme, font
 
 SYMBOLS = "●▲◇"
+MOST_LINES = 150  # of markers on one screen
 AXIS_WIDTH = 62  # the same on all, so that plots above one another line up
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
@@ -76,6 +77,49 @@ class Band(pg.GraphicsObject):  # type: ignore[misc]
     def paint(self, painter: QPainter, *_: object) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.fillPath(self._path, self._colour)
+
+
+class MarkerLines(pg.GraphicsObject):  # type: ignore[misc]
+    """A vertical line over the whole height at each of many times; at most one to a few pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._times = np.empty(0)
+        self._pen = pg.mkPen()
+
+    def set_colour(self, colour: str) -> None:
+        faint = QColor(colour)
+        faint.setAlpha(130)
+        self._pen = pg.mkPen(faint, width=1, style=Qt.PenStyle.DashLine)
+        self.update()
+
+    def set_times(self, times: Array) -> None:
+        """In the order of time."""
+        self._times = times
+        self.update()
+
+    def shown_times(self, rectangle: QRectF) -> Array:
+        low, high = np.searchsorted(self._times, (rectangle.left(), rectangle.right()))
+        within = self._times[low:high]
+        if len(within) <= MOST_LINES:
+            return within
+        chosen: Array = within[np.linspace(0, len(within) - 1, MOST_LINES).round().astype(int)]
+        return chosen
+
+    def boundingRect(self) -> QRectF:
+        return QRectF(self.viewRect())
+
+    def viewTransformChanged(self) -> None:
+        self.prepareGeometryChange()
+        super().viewTransformChanged()  # which forgets the range that was on show
+        self.update()
+
+    def paint(self, painter: QPainter, *_: object) -> None:
+        rectangle = self.viewRect()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
+        painter.setPen(self._pen)
+        for time in self.shown_times(rectangle):
+            painter.drawLine(QPointF(time, rectangle.top()), QPointF(time, rectangle.bottom()))
 
 
 class Plot(QFrame):

@@ -53,7 +53,12 @@ class Theme:
         }[state]
 
     def level(self, level: Level) -> str:
-        return {Level.INFO: self.dim, Level.WARNING: self.warning, Level.ALARM: self.danger}[level]
+        return {
+            Level.INFO: self.dim,
+            Level.WARNING: self.warning,
+            Level.ALARM: self.danger,
+            Level.MARKER: self.accent,
+        }[level]
 
 
 DARK = Theme(

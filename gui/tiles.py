@@ -57,6 +57,7 @@ class TileText:
     specific: str
     pressure: str
     reason: str
+    question: str = ""
 
     @staticmethod
     def of(view: ChannelView) -> TileText:
@@ -78,6 +79,7 @@ class TileText:
             specific=specific if view.specific_capacity_mAh_g is not None else "",
             pressure=pressure,
             reason=view.reason,
+            question=view.question or "",
         )
 
     def lines(self) -> tuple[str, ...]:
@@ -85,6 +87,7 @@ class TileText:
         every = (
             f"{self.name}: {self.state.lower()}",
             self.reason,
+            f"waits for you: {self.question}" if self.question else "",
             self.cell,
             " · ".join(part for part in (self.step, self.cycle) if part),
             f"{self.voltage}, {self.current}",
@@ -97,6 +100,7 @@ class TileText:
 class TileGrid(QWidget):
     selected = Signal(str)
     opened = Signal(str)  # double click
+    answered = Signal(str)  # the button under a question
 
     def __init__(self, theme: Theme, traces: Mapping[str, Trace]) -> None:
         super().__init__()
@@ -178,6 +182,17 @@ class TileGrid(QWidget):
         step = QSize(self._tile.width() + GAP, self._tile.height() + GAP)
         return QRect(QPoint(column * step.width(), row * step.height()), self._tile)
 
+    def question_of(self, channel: str) -> QRect:
+        """The bar with the channel's question: its right end is the button."""
+        body = self._inner(self.tile_of(channel)).adjusted(0, 42, 0, 0)
+        return _question_bar(body, self._full)
+
+    def confirm_button_of(self, channel: str) -> QRect:
+        return _confirm_button(self.question_of(channel), self._full)
+
+    def _inner(self, box: QRect) -> QRect:
+        return box.adjusted(PAD + STRIPE, 9, -PAD, -8)
+
     def _index_at(self, point: QPoint) -> int | None:
         return next((i for i in range(len(self._views)) if self._tile_at(i).contains(point)), None)
 
@@ -185,8 +200,12 @@ class TileGrid(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         index = self._index_at(event.position().toPoint())
-        if index is not None:
-            self.select(self._views[index].name)
+        if index is None:
+            return
+        view = self._views[index]
+        self.select(view.name)
+        if view.question and self.confirm_button_of(view.name).contains(event.position().toPoint()):
+            self.answered.emit(view.name)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         over = self._index_at(event.position().toPoint()) is not None
@@ -235,7 +254,7 @@ class TileGrid(QWidget):
         self._paint_ground(painter, box, view)
         ink = _Ink(painter, self._fonts, "#ffffff" if tripped else self._theme.text)
         quiet = "#ffe1d8" if tripped else self._theme.dim
-        inner = box.adjusted(PAD + STRIPE, 9, -PAD, -8)
+        inner = self._inner(box)
         full = self._full
 
         head = QRect(inner.left(), inner.top(), inner.width(), 20)
@@ -247,7 +266,9 @@ class TileGrid(QWidget):
         ink.put(second, text.cell, 13)
         ink.put(second.adjusted(ink.width(text.cell, 13) + 10, 0, 0, 0), text.cycle, 12, align=RIGHT, colour=quiet)
         body = inner.adjusted(0, 42, 0, 0)
-        if text.reason:
+        if text.question:
+            self._paint_question(painter, ink, body, text)
+        elif text.reason:
             self._paint_reason(ink, body, text, full)
         elif full:
             self._paint_full(painter, ink, body, view, text)
@@ -280,6 +301,26 @@ class TileGrid(QWidget):
         if full:
             known = [each for each in (text.voltage, text.pressure) if each not in (quantities.NOTHING, NO_PRESSURE)]
             ink.put(QRect(body.left(), body.bottom() - 17, body.width(), 18), "   ".join(known), 13)
+
+    def _paint_question(self, painter: QPainter, ink: _Ink, body: QRect, text: TileText) -> None:
+        """A bar with the question and a button to answer it; the voltage below, where there is room."""
+        theme, full = self._theme, self._full
+        bar = _question_bar(body, full)
+        button = _confirm_button(bar, full)
+        painter.setPen(QPen(QColor(theme.warning), 1))
+        painter.setBrush(QColor(theme.warning_fill))
+        painter.drawRoundedRect(QRectF(bar).adjusted(0.5, 0.5, -0.5, -0.5), 6, 6)
+        icons.draw(painter, icons.question(), QRectF(bar.left() + 7, bar.top() + 7, 14, 14), theme.warning)
+        words = QRect(bar.left() + 27, bar.top() + 4, button.left() - bar.left() - 33, bar.height() - 8)
+        ink.wrap(words, text.question, 12 if full else 11, bold=True, colour=theme.warning)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(theme.accent))
+        painter.drawRoundedRect(QRectF(button), 6, 6)
+        middle = Qt.AlignmentFlag.AlignCenter
+        ink.put(button, "Confirm", 12 if full else 11, bold=True, align=middle, colour=theme.window)
+        if full:
+            below = QRect(body.left(), bar.bottom() + 4, body.width(), 18)
+            ink.put(below, "   ".join(each for each in (text.voltage, text.pressure) if each), 13)
 
     def _paint_full(self, painter: QPainter, ink: _Ink, body: QRect, view: ChannelView, text: TileText) -> None:
         theme = self._theme
@@ -316,6 +357,16 @@ class TileGrid(QWidget):
             ink.put(second, text.capacity, 12, align=RIGHT, colour=theme.dim)
 
 
+def _question_bar(body: QRect, full: bool) -> QRect:
+    below = 24 if full else 0
+    return QRect(body.left() - 4, body.top(), body.width() + 8, body.height() - below)
+
+
+def _confirm_button(bar: QRect, full: bool) -> QRect:
+    width, height = (78, 34) if full else (64, 28)
+    return QRect(bar.right() - width - 4, bar.bottom() - height - 4, width, height)
+
+
 class _Ink:
     """Text on one tile."""
 
@@ -343,11 +394,11 @@ class _Ink:
             text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, box.width())
         self._painter.drawText(box, align, text)
 
-    def wrap(self, box: QRect, text: str, size: int, *, bold: bool = False) -> None:
+    def wrap(self, box: QRect, text: str, size: int, *, bold: bool = False, colour: str | None = None) -> None:
         """As many words as fit; the tool tip has the rest."""
         face = self._fonts[size][bold]
         self._painter.setFont(face)
-        self._painter.setPen(QColor(self._colour))
+        self._painter.setPen(QColor(colour or self._colour))
         text = re.sub(r"(?<=[:/_@])", "\u200b", text)  # addresses may break there
         metrics, words = QFontMetrics(face), text.split()
         while len(words) > 1 and metrics.boundingRect(box, WRAPPED, text).height() > box.height():

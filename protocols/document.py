@@ -24,6 +24,17 @@ _NOT_YAML = (YAMLError, ValueError, TypeError, AttributeError, LookupError, NotI
 """What ruamel.yaml raises on odd texts, not all of it on purpose."""
 Place = tuple[str | int, ...]
 MOST_PARTS = 100_000  # in one file, aliases written out
+_YAML_IN_WORDS = (
+    (r"character '\\t'", "a tab; YAML is indented with spaces"),
+    (r"mapping values are not allowed", "a ':' that does not belong here; is the line indented as its neighbours are?"),
+    (r"but found '<stream end>'", "the file ends too early; is a bracket not closed?"),
+    (r"unexpected end of stream", "the file ends within a quoted text; is a quote not closed?"),
+    (r"but found another document", "a second document begins here ('---'); a file holds one"),
+    (r"character '[@`%]' that cannot start", "a text that begins so needs quotes around it"),
+    (r"expected <block end>, but found", "does not fit what is above it; is the line indented as its neighbours are?"),
+    (r"expected ',' or '[\]}]'", "a ',' or a closing bracket is missing before this"),
+)
+"""What the parser says, and what it means to who wrote the file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +70,7 @@ class Document:
         except MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            said = " ".join(str(error.problem or error.context or "this is not YAML").split())
-            raise DocumentError([Problem(file, line, column, said)]) from None
+            raise DocumentError([Problem(file, line, column, _yaml_in_words(error))]) from None
         except ReaderError as error:
             before = text[: error.position].split("\n")
             said = f"a character that YAML does not allow, U+{error.character:04X}"
@@ -68,9 +78,9 @@ class Document:
         except RecursionError:
             raise DocumentError([Problem(file, 1, 1, "is nested too deeply")]) from None
         except _NOT_YAML as error:
-            raise DocumentError(
-                [Problem(file, 1, 1, f"is not YAML: {str(error).strip() or type(error).__name__}")]
-            ) from None
+            plain = isinstance(error, YAMLError | ValueError) and " ".join(str(error).split())
+            said = plain or "an alias that refers to itself, or an odd tag"
+            raise DocumentError([Problem(file, 1, 1, f"is not YAML: {said}")]) from None
 
     @classmethod
     def read(cls, path: Path) -> Document:
@@ -102,6 +112,8 @@ class Document:
         node: Any = self._tree
         line, column = 0, 0
         for key in place:
+            if isinstance(node, Mapping) and isinstance(key, int):
+                continue  # a single mapping stands where a list may
             try:
                 marks: Any = node
                 line, column = marks.lc.key(key) if isinstance(node, Mapping) else marks.lc.item(key)
@@ -109,6 +121,11 @@ class Document:
             except (AttributeError, KeyError, IndexError, TypeError):
                 break
         return line + 1, column + 1
+
+
+def _yaml_in_words(error: MarkedYAMLError) -> str:
+    said = " ".join(str(error.problem or error.context or "this is not YAML").split())
+    return next((f"{words} ({said})" for pattern, words in _YAML_IN_WORDS if re.search(pattern, said)), said)
 
 
 def _plain(node: Any, parts: Iterator[int]) -> Any:
@@ -142,7 +159,10 @@ def _shared(one: Place, other: Place) -> int:
 def in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
     """What is wrong with one key of what a person wrote, with the key that may have been meant."""
     key = str(error["loc"][-1]) if error["loc"] else ""
+    what = f"'{key}'" if error["loc"] and isinstance(error["loc"][-1], str) else "each item here"
     match error["type"]:
+        case "int_type" | "float_type" | "string_type" if key in ("int", "float", "str"):  # each part of a union
+            return f"'{error['loc'][-2]}' is a number or a text, not {reprlib.repr(error['input'])}"
         case "extra_forbidden":
             known = _keys_beside(model, error["loc"])
             close = difflib.get_close_matches(key, known, n=1)
@@ -153,11 +173,11 @@ def in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
         case "value_error":
             return error["msg"].removeprefix("Value error, ")
         case "model_type" | "dict_type":
-            return f"'{key}' is a mapping of keys to values, not {reprlib.repr(error['input'])}"
+            return f"{what} is a mapping of keys to values, not {reprlib.repr(error['input'])}"
         case "tuple_type" | "list_type":
-            return f"'{key}' is a list, not {reprlib.repr(error['input'])}"
+            return f"{what} is a list, not {reprlib.repr(error['input'])}"
         case _:
-            return f"'{key}': {error['msg'][:1].lower()}{error['msg'][1:]}, not {reprlib.repr(error['input'])}"
+            return f"{what}: {error['msg'][:1].lower()}{error['msg'][1:]}, not {reprlib.repr(error['input'])}"
 
 
 def _keys_beside(model: type[BaseModel], loc: Sequence[str | int]) -> list[str]:

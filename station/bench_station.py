@@ -69,6 +69,7 @@ def _channel(name: str, position: Position) -> list[str]:
     if position.impedance:
         lines.append(f'impedance = "{position.impedance}"')
     lines += [
+        'chamber = "chamber"',
         f'sensor = {{ meter = "scanner", channel = {position.sensor_channel}, name = "mfsr-{name}" }}',
         f'limits = {{ voltage = ["{low} V", "{high} V"], current = "20 mA", pressure = {{ above = "2 MPa" }} }}',
     ]

@@ -9,15 +9,26 @@ from __future__ import annotations
 import abc
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drivers.interface import InstrumentError
 from drivers.simulated.clock import Clock
-from protocols.document import Problem
+from protocols.document import DocumentError
 from protocols.limits import Limits
-from protocols.program import Quantity, Step
+from station.environment import NOTHING, Environment
 from station.journal import Journal
-from station.readings import ChannelState, ChannelView, Level, Reading, RunState, Spectrum, StepSummary
+from station.preflight import Equipment, beyond_limits, what_is_missing
+from station.readings import (
+    ChannelState,
+    ChannelView,
+    Event,
+    Level,
+    MarkerEvent,
+    Reading,
+    RunState,
+    Spectrum,
+    StepSummary,
+)
 from station.run import Run
 from station.safety import LimitsInForce, Trip
 from station.sensors import Sensor
@@ -46,28 +57,6 @@ class Surroundings:
     limits: LimitsInForce
 
 
-def beyond_limits(run: Run, limits: Limits) -> tuple[Problem, ...]:
-    """Steps that would meet a limit in force, of station or channel too: each would trip."""
-    return tuple(
-        Problem(run.program.file, step.line, 1, f"step '{step.name}': {said}")
-        for step in run.program.steps()
-        if (said := _beyond(step, limits))
-    )
-
-
-def _beyond(step: Step, limits: Limits) -> str | None:
-    if step.current_A is not None and abs(step.current_A) >= limits.current_max_A:
-        return (
-            f"{abs(step.current_A) * 1e3:.4g} mA is not below the limit in force, {limits.current_max_A * 1e3:.4g} mA"
-        )
-    ends = (end.value for end in step.ends if end.quantity is Quantity.VOLTAGE)
-    for voltage_V in (*ends, *(() if step.voltage_V is None else (step.voltage_V,))):
-        if not limits.voltage_min_V < voltage_V < limits.voltage_max_V:
-            between = f"{limits.voltage_min_V:g} V and {limits.voltage_max_V:g} V"
-            return f"{voltage_V:g} V is not between the limits in force, {between}"
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where a run stands."""
@@ -82,10 +71,18 @@ class Progress:
 class Channel(abc.ABC):
     """State, safety's latch, and storing; subclasses drive the cell."""
 
-    def __init__(self, name: str, around: Surroundings, limits: Limits, sensor: Sensor | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        around: Surroundings,
+        limits: Limits,
+        sensor: Sensor | None,
+        environment: Environment = NOTHING,
+    ) -> None:
         self.name = name
         self.around = around
         self.sensor = sensor
+        self.environment = environment if sensor is None else replace(environment, pressure=None)
         self.state = ChannelState.IDLE
         self.reason = ""
         self.run: Run | None = None
@@ -149,6 +146,17 @@ class Channel(abc.ABC):
             self.say(Level.INFO, "stopped: the circuit is open", who)
             await self._end(RunState.STOPPED, f"stopped by {who}")
 
+    async def confirm(self, who: str, answer: str = "") -> None:
+        """Go on after the question that the present step asks; the answer is kept with the run."""
+        async with self._lock:
+            self._require(ChannelState.RUNNING)
+            if (question := self._question) is None:
+                raise ChannelError(f"channel {self.name} asks nothing now")
+            answer = answer.strip()
+            self.say(Level.INFO, f"confirmed '{question}'" + (f": {answer}" if answer else ""), who)
+            await self._confirm(answer)
+        self._wake.set()
+
     async def clear_trip(self, who: str) -> None:
         """A person looked into it: the run stays paused until it is resumed or stopped."""
         async with self._lock:
@@ -175,9 +183,18 @@ class Channel(abc.ABC):
             await asyncio.sleep(1.0)
             await self._make_safe()
 
-    @abc.abstractmethod
     def check(self, run: Run) -> None:
         """Raise `DocumentError` or `ChannelError` where these instruments cannot carry out the run."""
+        limits, equipment = self.limits_for(run), self._equipment
+        if said := limits.contradiction():
+            raise ChannelError(f"channel {self.name}: {said}")
+        if limits.limits.watches_pressure() and not equipment.pressure:
+            raise ChannelError(f"channel {self.name} has no pressure sensor, and a limit of pressure is set")
+        if limits.limits.watches_temperature() and not equipment.temperature:
+            raise ChannelError(f"channel {self.name} has no thermometer, and a limit of temperature is set")
+        missing = what_is_missing(run.program, self.name, equipment)
+        if problems := (*missing, *beyond_limits(run.program, limits.limits)):
+            raise DocumentError(problems)
 
     @abc.abstractmethod
     async def loop(self) -> None:
@@ -191,6 +208,8 @@ class Channel(abc.ABC):
         """The channel as it is now."""
         run, latest = self.run, self.latest
         pressed = latest or (self.sensor.newest if self.sensor else None)
+        frame, thermometer = self.environment.pressure, self.environment.temperature
+        temperature_degC = latest.temperature_degC if latest else thermometer.newest if thermometer else None
         progress = self._progress() if run else None
         mass = run.cell.active_mass if run else None
         return ChannelView(
@@ -211,10 +230,11 @@ class Channel(abc.ABC):
             step_capacity_Ah=progress.step_capacity_Ah if progress else None,
             specific_capacity_mAh_g=progress.step_capacity_Ah * 1e3 / mass if progress and mass else None,
             resistance_ohm=pressed.resistance_ohm if pressed else None,
-            pressure_Pa=pressed.pressure_Pa if pressed else None,
+            pressure_Pa=pressed.pressure_Pa if pressed else frame.newest if frame else None,
             pressure_U_Pa=pressed.pressure_U_Pa if pressed else None,
-            temperature_degC=latest.temperature_degC if latest else None,
-            instruments=self._instruments,
+            temperature_degC=temperature_degC,
+            question=self._question if self.state is ChannelState.RUNNING else None,
+            instruments=tuple(dict.fromkeys((*self._instruments, *self.environment.instruments))),
         )
 
     def restore(self, run: Run, checkpoint: str | None) -> None:
@@ -239,7 +259,32 @@ class Channel(abc.ABC):
 
     @property
     @abc.abstractmethod
-    def _instruments(self) -> tuple[str, ...]: ...
+    def _instruments(self) -> tuple[str, ...]:
+        """The names of those that drive or measure the cell itself."""
+
+    @property
+    def _measures_impedance(self) -> bool:
+        return False
+
+    @property
+    def _question(self) -> str | None:
+        """What the present step asks the operator."""
+        return None
+
+    async def _confirm(self, answer: str) -> None:
+        """Go on after the present step's question."""
+        raise NotImplementedError
+
+    @property
+    def _equipment(self) -> Equipment:
+        environment = self.environment
+        return Equipment(
+            impedance=self._measures_impedance,
+            pressure=self.sensor is not None or environment.pressure is not None,
+            temperature=environment.temperature is not None,
+            chamber=environment.chamber is not None,
+            frame=environment.frame is not None,
+        )
 
     @abc.abstractmethod
     async def _cleared(self, who: str) -> None:
@@ -300,13 +345,24 @@ class Channel(abc.ABC):
 
     def _check_open(self) -> Trip | None:
         """Safety's word while the circuit is open: only the sensors speak."""
-        said = self.sensor.newest if self.sensor else None
-        return self.limits.check_surroundings(said.pressure_Pa if said else None, None) or self._check_sensor()
+        pressed, environment = self.sensor.newest if self.sensor else None, self.environment
+        pressure_Pa = environment.pressure.newest if environment.pressure else pressed.pressure_Pa if pressed else None
+        temperature_degC = environment.temperature.newest if environment.temperature else None
+        return self.limits.check_surroundings(pressure_Pa, temperature_degC) or self._check_sensor()
 
     def _check_sensor(self) -> Trip | None:
-        if self.limits.limits.watches_pressure() and self.sensor is not None and (why := self.sensor.lost):
+        """A sensor that a limit depends on, and that has fallen silent."""
+        limits, pressure = self.limits.limits, self.sensor or self.environment.pressure
+        if limits.watches_pressure() and pressure is not None and (why := pressure.lost):
+            return Trip(why)
+        temperature = self.environment.temperature
+        if limits.watches_temperature() and temperature is not None and (why := temperature.lost):
             return Trip(why)
         return None
+
+    def _surrounded(self, sample: Sample) -> Sample:
+        """The sample with what sensor, thermometer and frame said last before it."""
+        return self.environment.onto(self.sensor.onto(sample) if self.sensor else sample)
 
     async def _trip(self, reason: str) -> None:
         """Open the circuit first, then say why; latched until a person clears it."""
@@ -346,17 +402,20 @@ class Channel(abc.ABC):
         readings: tuple[Reading, ...] = (),
         steps: tuple[StepSummary, ...] = (),
         spectra: tuple[Spectrum, ...] = (),
+        markers: tuple[MarkerEvent, ...] = (),
         state: RunState | None = None,
         reason: str = "",
         ended: float | None = None,
     ) -> None:
-        """Hand readings and the state that follows from them to the store: one transaction."""
+        """Hand readings, markers and the state that follows from them to the store: one transaction."""
         assert self.run is not None
+        run_id = self.run.run_id
+        events = tuple(Event(one.time, Level.MARKER, in_words(one), self.name, run_id) for one in markers)
         trip = self.reason if self.state is ChannelState.TRIPPED else None
         inner = self._state_json()
         checkpoint = f'{{"trip": {json.dumps(trip)}, "state": {inner if inner is not None else "null"}}}'
         self.around.writer.submit(
-            Batch(self.run.run_id, readings, steps, spectra, (), checkpoint, state, reason, ended)
+            Batch(run_id, readings, steps, spectra, events, checkpoint, state, reason, ended, markers)
         )
 
     async def _committed(self, timeout_s: float) -> bool:
@@ -380,3 +439,9 @@ class Channel(abc.ABC):
         if self.state is not state:
             why = f" ({self.reason})" if self.reason else ""
             raise ChannelError(f"channel {self.name} is {self.state}{why}, not {state}")
+
+
+def in_words(marker: MarkerEvent) -> str:
+    """A marker as the event log has it."""
+    charge = "" if marker.state_of_charge is None else f", {100 * marker.state_of_charge:.1f} % state of charge"
+    return f"{marker.name} (step {marker.step_name}, cycle {marker.cycle}{charge})"

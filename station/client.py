@@ -19,6 +19,7 @@ from station.readings import (
     CellView,
     CycleView,
     EventView,
+    MarkerEvent,
     ProtocolView,
     RunView,
     SeriesView,
@@ -87,6 +88,11 @@ class Client:
     def spectra(self, run_id: str) -> tuple[SpectrumView, ...]:
         return self._get(f"/runs/{run_id}/spectra", tuple[SpectrumView, ...])
 
+    def markers(self, run_id: str, since_s: float | None = None) -> tuple[MarkerEvent, ...]:
+        """What the run's protocol marked, in the order made; `since_s` is in test time, and included."""
+        wanted = {} if since_s is None else {"since": since_s}
+        return self._get(f"/runs/{run_id}/markers", tuple[MarkerEvent, ...], wanted)
+
     def events(self, after: int = 0, channel: str | None = None, limit: int = 500) -> tuple[EventView, ...]:
         """Events with number > `after`, oldest first; the newest `limit` of them."""
         wanted: dict[str, Any] = {"after": after, "limit": limit}
@@ -96,6 +102,10 @@ class Client:
 
     def protocols(self) -> tuple[ProtocolView, ...]:
         return self._get("/protocols", tuple[ProtocolView, ...])
+
+    def protocol(self, name: str, parameters: Mapping[str, int | float | str] | None = None) -> ProtocolView:
+        """One of them in words, as these parameters make it."""
+        return self._get(f"/protocols/{name}", ProtocolView, {"parameters": json.dumps(dict(parameters or {}))})
 
     def cells(self) -> tuple[CellView, ...]:
         return self._get("/cells", tuple[CellView, ...])
@@ -125,11 +135,13 @@ class Client:
         parameters: Mapping[str, int | float | str] | None = None,
         protocol_file: str = "protocol",
         cell_file: str = "cell",
+        files: Mapping[str, str] | None = None,
     ) -> RunView:
         """Start a run.
 
         `protocol` is a library name or the YAML text itself, `cell` a known cell's name or its YAML text;
         `protocol_file` and `cell_file` are what messages call a text. `parameters` replace the protocol's own.
+        `files` are the texts that a protocol text draws on (`protocols.compile.Protocol.files`).
         """
         body = {
             "protocol": protocol,
@@ -138,6 +150,7 @@ class Client:
             "parameters": dict(parameters or {}),
             "protocol_file": protocol_file,
             "cell_file": cell_file,
+            "files": dict(files or {}),
         }
         return _parsed(self._send("POST", f"/channels/{channel}/start", json=body, timeout=60.0), RunView)
 
@@ -155,6 +168,10 @@ class Client:
     def stop(self, channel: str, who: str = "") -> None:
         """End the run with the circuit open; returns when the instrument confirmed it."""
         self._command(channel, "stop", who)
+
+    def confirm(self, channel: str, answer: str = "", who: str = "") -> None:
+        """Answer what the channel asks; the run goes on, and the answer is kept with it."""
+        self._send("POST", f"/channels/{channel}/confirm", json={"who": who, "answer": answer}, timeout=60.0)
 
     def clear_trip(self, channel: str, who: str = "") -> None:
         self._command(channel, "clear-trip", who)

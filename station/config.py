@@ -11,7 +11,17 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from drivers.interface import ImpedanceSource, Instrument, ProgramCycler, ResistanceMeter, Source
+from drivers.interface import (
+    Chamber,
+    ImpedanceSource,
+    Instrument,
+    PressureFrame,
+    ProgramCycler,
+    ResistanceMeter,
+    Source,
+    Thermometer,
+    TriggerOutput,
+)
 from drivers.registry import DRIVERS, SettingsError, check_settings
 from protocols.document import Place, in_words
 from protocols.limits import LimitsModel, Model
@@ -75,6 +85,10 @@ class ChannelSection(Model):
     cycler: CyclerChannel | None = None
     impedance: str | None = None
     sensor: SensorBinding | None = None
+    chamber: str | None = Field(None, description="that the cell is in; several channels may name one")
+    thermometer: str | None = Field(None, description="at the cell; the chamber's own otherwise")
+    frame: str | None = Field(None, description="driven frame that the cell is clamped in")
+    trigger: str | None = Field(None, description="instrument whose trigger line markers pulse")
     limits: LimitsModel = LimitsModel()
 
     @model_validator(mode="after")
@@ -157,6 +171,10 @@ def _reference_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
             "cycler": (channel.cycler.instrument if channel.cycler else None, ProgramCycler),
             "impedance": (channel.impedance, ImpedanceSource),
             "sensor": (channel.sensor.meter if channel.sensor else None, ResistanceMeter),
+            "chamber": (channel.chamber, Chamber),
+            "thermometer": (channel.thermometer, Thermometer),
+            "frame": (channel.frame, PressureFrame),
+            "trigger": (channel.trigger, TriggerOutput),
         }
         for key, (wanted, capability) in used.items():
             place = ("channels", name, key)
@@ -179,6 +197,8 @@ def _shared_positions(config: StationConfig) -> Iterator[tuple[Place, str]]:
             positions.append(("source", ("source", channel.source)))
         if channel.cycler:
             positions.append(("cycler", ("cycler", channel.cycler.instrument, channel.cycler.channel)))
+        if channel.frame:
+            positions.append(("frame", ("frame", channel.frame)))
         if channel.sensor:
             positions.append(("sensor", ("sensor", channel.sensor.meter, channel.sensor.channel)))
             positions.append(("sensor", ("calibration", channel.sensor.name)))

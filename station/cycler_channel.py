@@ -14,9 +14,11 @@ from drivers.interface import CyclerProgram, CyclerRecord, CyclerState, CyclerSt
 from protocols.document import DocumentError, Problem
 from protocols.limits import Limits
 from station import follower
-from station.channel import Channel, ChannelError, Progress, Surroundings, beyond_limits
-from station.cycler_program import for_cycler
+from station.channel import Channel, ChannelError, Progress, Surroundings
+from station.cycler_program import for_cycler, largest_current_A
+from station.environment import NOTHING, Environment
 from station.follower import FollowState
+from station.preflight import Equipment
 from station.readings import ChannelState, Level, Reading, RunState, StepSummary
 from station.run import Run
 from station.safety import Trip
@@ -78,9 +80,16 @@ class CyclerChannel(Channel):
     """Sends the program, takes up every record once, and stops the test where a limit of the host's is met."""
 
     def __init__(
-        self, name: str, around: Surroundings, limits: Limits, sensor: Sensor | None, feed: CyclerFeed, position: str
+        self,
+        name: str,
+        around: Surroundings,
+        limits: Limits,
+        sensor: Sensor | None,
+        feed: CyclerFeed,
+        position: str,
+        environment: Environment = NOTHING,
     ) -> None:
-        super().__init__(name, around, limits, sensor)
+        super().__init__(name, around, limits, sensor, environment)
         self._feed = feed
         self._position = position
         self._state: FollowState | None = None
@@ -91,16 +100,14 @@ class CyclerChannel(Channel):
     # --- before a run
 
     def check(self, run: Run) -> None:
-        limits = self.limits_for(run)
-        if said := limits.contradiction():
-            raise ChannelError(f"channel {self.name}: {said}")
-        if limits.limits.watches_pressure() and self.sensor is None:
-            raise ChannelError(f"channel {self.name} has no pressure sensor, and a limit of pressure is set")
-        if limits.limits.watches_temperature():
-            raise ChannelError(f"channel {self.name} has no thermometer, and a limit of temperature is set")
-        if problems := beyond_limits(run, limits.limits):
-            raise DocumentError(problems)
+        super().check(run)
         self._program_for(run)
+
+    @property
+    def _equipment(self) -> Equipment:
+        """What it lacks is the step file's to say: it names more, and in its own words."""
+        watched = super()._equipment
+        return replace(watched, impedance=True, chamber=True, frame=True)
 
     async def check_ranges(self, run: Run) -> None:
         program = self._program_for(run)
@@ -117,8 +124,8 @@ class CyclerChannel(Channel):
                 "of charge needs it"
             )
         limits = self.limits_for(run).limits
-        largest = max((abs(step.current_A or 0.0) for step in run.program.steps()), default=0.0)
-        tightened = replace(limits, current_max_A=min(limits.current_max_A, 1.2 * largest))
+        most_A = 1.2 * largest_current_A(run.program) or math.inf  # a program of rests states no current
+        tightened = replace(limits, current_max_A=min(limits.current_max_A, most_A))
         return for_cycler(run.program, tightened, capacity)
 
     # --- commands
@@ -234,14 +241,14 @@ class CyclerChannel(Channel):
         if status.measurement is not None and (self.run is None or self.latest is None):
             now = self.around.clock.now()
             sample = Sample(now, status.measurement.voltage_V, status.measurement.current_A)
-            self.latest = self.sensor.onto(sample) if self.sensor else sample
+            self.latest = self._surrounded(sample)
 
     def _check_now(self, status: CyclerStatus) -> Trip | None:
         """What the cycler shows live, with the sensor's newest word: sooner than its records."""
         if status.measurement is None:
             return None
         live = Sample(self.around.clock.now(), status.measurement.voltage_V, status.measurement.current_A)
-        return self._check(self.sensor.onto(live) if self.sensor else live)
+        return self._check(self._surrounded(live))
 
     async def _find_test(self, status: CyclerStatus) -> None:
         """The station died between starting the test and writing that down: only the cycler knows."""
@@ -274,7 +281,7 @@ class CyclerChannel(Channel):
                 except ValueError as error:  # what came before it is kept
                     unknown = str(error)
                     break
-                readings.append(self._with_pressure(reading))
+                readings.append(self._with_surroundings(reading))
                 if summary is not None:
                     steps.append(summary)
             self.store(tuple(readings), tuple(steps))
@@ -327,18 +334,24 @@ class CyclerChannel(Channel):
             summary = follower.last_step(self.run.program, self._state, reason)
             self.store(steps=(summary,) if summary else ())
 
-    def _with_pressure(self, reading: Reading) -> Reading:
+    def _with_surroundings(self, reading: Reading) -> Reading:
+        """What sensor, thermometer and frame said last before the record was made."""
+        environment, age_s = self.environment, self._largest_age_s()
+        if environment.temperature is not None:
+            reading = replace(reading, temperature_degC=environment.temperature.before(reading.time, age_s))
+        if environment.pressure is not None:
+            pressure_Pa = environment.pressure.before(reading.time, age_s)
+            frame = None if pressure_Pa is None else f"frame {environment.pressure.instrument}"
+            return replace(reading, pressure_Pa=pressure_Pa, calibration=frame)
         said = self.sensor.before(reading.time) if self.sensor else None
-        if said is None or self.sensor is None or abs(reading.time - said.time) > self._largest_age_s():
+        if said is None or self.sensor is None or abs(reading.time - said.time) > age_s:
             return reading
         return replace(
             reading,
             resistance_ohm=said.resistance_ohm,
             pressure_Pa=said.pressure_Pa,
             pressure_U_Pa=said.pressure_U_Pa,
-            calibration=self.sensor.calibration.id
-            if self.sensor.calibration and said.pressure_Pa is not None
-            else None,
+            calibration=said.calibration,
         )
 
     def _largest_age_s(self) -> float:

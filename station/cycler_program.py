@@ -8,20 +8,31 @@ from __future__ import annotations
 from drivers.interface import CyclerProgram, CyclerStep, Protection, StepKind
 from protocols.document import DocumentError, Problem
 from protocols.limits import Limits
-from protocols.program import Condition, Kind, Operation, Program, Quantity, Repeat, Step
+from protocols.program import (
+    Condition,
+    ConstantCurrent,
+    ConstantVoltage,
+    End,
+    Kind,
+    Marker,
+    Only,
+    Operation,
+    Program,
+    Quantity,
+    RecordRule,
+    Repeat,
+    Step,
+)
 
 CAPACITY_MARGIN = 1.5
 """The cycler's own limit of charge per step, as a multiple of the cell's capacity."""
 
+ALONE = "this channel's cycler runs alone and"
+
 
 def for_cycler(program: Program, limits: Limits, capacity_Ah: float) -> CyclerProgram:
     """Raises `DocumentError` that names each step which a cycler's step file cannot say."""
-    problems = [
-        Problem(program.file, step.line, 1, f"step '{step.name}': {said}")
-        for index, step in enumerate(program.operations)
-        if isinstance(step, Step) and (said := _unsayable(step) or _unsayable_after(_before(program, index), step))
-    ]
-    if problems:
+    if problems := _problems(program):
         raise DocumentError(problems)
     return CyclerProgram(
         name=program.title,
@@ -33,33 +44,120 @@ def for_cycler(program: Program, limits: Limits, capacity_Ah: float) -> CyclerPr
     )
 
 
-def _unsayable(step: Step) -> str | None:
-    if step.kind is Kind.IMPEDANCE:
-        return "this channel's cycler runs alone and measures no impedance"
-    for end in step.ends:
-        if end.quantity in (Quantity.CAPACITY, Quantity.PRESSURE):
-            return f"this channel's cycler runs alone and cannot end a step on {end.quantity}"
-        if end.quantity is Quantity.VOLTAGE and (
-            step.kind in (Kind.REST, Kind.HOLD) or end.rising is not (step.kind is Kind.CHARGE)
-        ):
-            return "this channel's cycler ends on a voltage only in the direction of a charge or discharge"
-    quantities = [end.quantity for end in step.ends]
+def largest_current_A(program: Program) -> float:
+    """The largest magnitude that any step states; 0 where none does."""
+    currents = (_current_A(step) for step in program.steps())
+    return max((abs(current_A) for current_A in currents if current_A is not None), default=0.0)
+
+
+# --- what cannot be said
+
+
+def _problems(program: Program) -> list[Problem]:
+    problems: list[Problem] = []
+    if program.markers:
+        problems.append(Problem(program.file, 1, 1, f"'markers': {ALONE} makes no markers"))
+    if said := _unrecordable(program.record):
+        problems.append(Problem(program.file, 1, 1, f"'record': {said}"))
+    for index, operation in enumerate(program.operations):
+        match operation:
+            case Step():
+                said = _unsayable(index, operation) or _unsayable_after(_before(program, index), operation)
+                if said:
+                    problems.append(
+                        Problem(operation.file, operation.line, operation.column, f"step '{operation.name}': {said}")
+                    )
+            case Marker(name, _, file, line):
+                problems.append(Problem(file, line, 1, f"marker '{name}': {ALONE} makes no markers"))
+            case _ if said := _unsayable_jump(program, index, operation):
+                step = _beside(program, index)
+                problems.append(Problem(step.file, step.line, step.column, f"around step '{step.name}': {said}"))
+    return problems
+
+
+def _unsayable(index: int, step: Step) -> str | None:
+    return (
+        _unsayable_setpoint(step)
+        or next((said for end in step.ends if (said := _unsayable_end(index, step, end))), None)
+        or _unsayable_together(step)
+        or ("'markers': " + ALONE + " makes no markers" if step.markers else None)
+        or (f"'record': {ALONE} records all steps alike" if step.record is not None else None)
+    )
+
+
+def _unsayable_setpoint(step: Step) -> str | None:
+    match step.setpoint:
+        case None | ConstantCurrent() | ConstantVoltage(above_rest=False):
+            return None
+        case ConstantVoltage():
+            return f"{ALONE} knows no voltage against that at rest"
+    return {
+        Kind.IMPEDANCE: f"{ALONE} measures no impedance",
+        Kind.RAMP: f"{ALONE} makes no ramps of voltage",
+        Kind.PROFILE: f"{ALONE} follows no profile",
+        Kind.TEMPERATURE: f"{ALONE} sets no chamber",
+        Kind.STACK_PRESSURE: f"{ALONE} sets no frame",
+        Kind.PROMPT: f"{ALONE} asks nobody",
+    }.get(step.kind, f"{ALONE} takes a current that is known beforehand: no power, resistance or measured rate")
+
+
+def _unsayable_end(index: int, step: Step, end: End) -> str | None:
+    if end.then not in (None, index + 1):
+        return f"{ALONE} goes on with the next step when one ends: no 'then'"
+    if len(end.conditions) != 1:
+        return f"{ALONE} ends a step on one condition: no 'all'"
+    if end.for_s:
+        return f"{ALONE} ends a step as soon as its condition is met: no 'for' with it"
+    (condition,) = end.conditions
+    if condition.quantity not in (Quantity.TIME, Quantity.VOLTAGE, Quantity.CURRENT):
+        return f"{ALONE} cannot end a step on {condition.quantity}"
+    if condition.quantity is Quantity.VOLTAGE and (
+        step.kind in (Kind.REST, Kind.HOLD) or condition.rising is not (step.kind is Kind.CHARGE)
+    ):
+        return "this channel's cycler ends on a voltage only in the direction of a charge or discharge"
+    return None
+
+
+def _unsayable_together(step: Step) -> str | None:
+    quantities = [condition.quantity for condition in _conditions(step)]
     if len(quantities) != len(set(quantities)):
         return "this channel's cycler takes one end of each kind"
-    if step.kind is not Kind.HOLD and step.voltage_V is not None and set(quantities) != {Quantity.CURRENT}:
+    if step.hold_V is not None and set(quantities) != {Quantity.CURRENT}:
         return "this channel's cycler ends it on its current alone; write the hold as a step of its own"
     return None
 
 
 def _unsayable_after(before: set[Step], step: Step) -> str | None:
     """The cycler has a hold for each direction of the current, so the step before a hold must show which."""
-    if step.kind is not Kind.HOLD:
+    if not isinstance(step.setpoint, ConstantVoltage):
         return None
     if {one.kind for one in before} not in ({Kind.CHARGE}, {Kind.DISCHARGE}):
         return "this channel's cycler must know the current's direction: hold after a charge or a discharge"
-    if step.current_A is None and any(_end_V(one) != step.voltage_V for one in before):
+    if step.setpoint.current_max_A is None and any(_end_V(one) != step.setpoint.voltage_V for one in before):
         return "this channel's cycler needs its largest current; give it as 'limit'"
     return None
+
+
+def _unsayable_jump(program: Program, index: int, operation: Operation) -> str | None:
+    if isinstance(operation, Only):
+        return f"{ALONE} does every step in every pass: no 'every', 'first' or 'after'"
+    if isinstance(operation, Repeat) and operation.ends:
+        return f"{ALONE} ends a loop after so many passes: no 'until'"
+    if isinstance(operation, Repeat) and _last_before(program.operations[operation.start : index], index) is None:
+        return f"{ALONE} knows no loop without a step"
+    return None
+
+
+def _unrecordable(record: RecordRule) -> str | None:
+    """Pressure and temperature are the station's to record, with each of the cycler's records."""
+    if record.burst_every_s is not None:
+        return f"{ALONE} records all of a step alike: no 'burst'"
+    if record.current_A is not None:
+        return f"{ALONE} records by time and by change of voltage, not of current"
+    return None
+
+
+# --- the steps around one
 
 
 def _before(program: Program, index: int) -> set[Step]:
@@ -73,36 +171,63 @@ def _last_before(operations: tuple[Operation, ...], index: int) -> Step | None:
     return next((one for one in reversed(operations[:index]) if isinstance(one, Step)), None)
 
 
+def _beside(program: Program, index: int) -> Step:
+    """A step to point at where an operation has no line of its own: the last of a loop, the first that is guarded."""
+    before = _last_before(program.operations, index)
+    after = next((one for one in program.operations[index:] if isinstance(one, Step)), None)
+    first, second = (before, after) if isinstance(program.operations[index], Repeat) else (after, before)
+    beside = first or second
+    assert beside is not None  # a program has steps
+    return beside
+
+
 def _repeat(program: Program, index: int) -> Repeat:
     operation = program.operations[index]
     assert isinstance(operation, Repeat)
     return operation
 
 
+def _conditions(step: Step) -> list[Condition]:
+    return [condition for end in step.ends for condition in end.conditions]
+
+
 def _end_V(step: Step) -> float | None:
-    return next((end.value for end in step.ends if end.quantity is Quantity.VOLTAGE), None)
+    return next((one.value for one in _conditions(step) if one.quantity is Quantity.VOLTAGE), None)
+
+
+# --- saying it
 
 
 def _step(program: Program, index: int) -> CyclerStep:
     operation = program.operations[index]
     if isinstance(operation, Repeat):
         return CyclerStep(StepKind.LOOP, loop_to=operation.start + 1, loop_count=operation.count)
-    ends = {end.quantity: end for end in operation.ends}
-    kind = {Kind.REST: StepKind.REST, Kind.HOLD: StepKind.CV}.get(
-        operation.kind, StepKind.CC if operation.voltage_V is None else StepKind.CCCV
-    )
-    sign = 1.0
-    if operation.kind is Kind.HOLD:
-        sign = -1.0 if any(before.kind is Kind.DISCHARGE for before in _before(program, index)) else 1.0
+    assert isinstance(operation, Step)
+    ends = {condition.quantity: condition.value for condition in _conditions(operation)}
+    kind, sign, voltage_V = StepKind.REST, 1.0, operation.hold_V
+    match operation.setpoint:
+        case ConstantVoltage(hold_V):
+            kind, voltage_V = StepKind.CV, hold_V
+            sign = -1.0 if any(before.kind is Kind.DISCHARGE for before in _before(program, index)) else 1.0
+        case ConstantCurrent():
+            kind = StepKind.CC if voltage_V is None else StepKind.CCCV
+    current_A = _current_A(operation)
     return CyclerStep(
         kind,
-        current_A=None if operation.current_A is None else sign * operation.current_A,
-        voltage_V=operation.voltage_V,
-        end_time_s=_value(ends.get(Quantity.TIME)),
-        end_voltage_V=_value(ends.get(Quantity.VOLTAGE)),
-        end_current_A=_value(ends.get(Quantity.CURRENT)),
+        current_A=None if current_A is None else sign * current_A,
+        voltage_V=voltage_V,
+        end_time_s=ends.get(Quantity.TIME),
+        end_voltage_V=ends.get(Quantity.VOLTAGE),
+        end_current_A=ends.get(Quantity.CURRENT),
     )
 
 
-def _value(condition: Condition | None) -> float | None:
-    return condition.value if condition is not None else None
+def _current_A(step: Step) -> float | None:
+    """As the step states it: signed, or for a hold the limit on the way."""
+    match step.setpoint:
+        case ConstantCurrent(current_A):
+            return current_A
+        case ConstantVoltage(_, current_max_A):
+            return current_max_A
+        case _:
+            return None

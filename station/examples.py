@@ -33,6 +33,10 @@ address = "TCPIP::scanner.example::5025::SOCKET"
 source = "smu"
 sensor = { meter = "scanner", channel = 101, name = "mfsr-1" }   # its calibration: calibrations/*.json
 limits = { voltage = ["-0.1 V", "4.3 V"], current = "10 mA", pressure = { above = "2 MPa" } }
+# chamber = "chamber"                   # an instrument that sets the temperature; several channels may name one
+# thermometer = "..."                   # at the cell, in place of the chamber's own
+# frame = "..."                         # a driven frame that the cell is clamped in
+# trigger = "..."                       # an instrument whose trigger line a protocol's markers pulse
 """
 
 CELL = """\

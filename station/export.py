@@ -25,7 +25,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from station.readings import RunView, Spectrum, StepSummary
+from station.readings import MarkerEvent, RunView, Spectrum, StepSummary
 from station.store import Archive, StoreError
 
 SUFFIXES = {"bdf-csv": ".bdf.csv", "bdf-parquet": ".bdf.parquet"}
@@ -73,7 +73,7 @@ def export(archive: Archive, run_id: str, format: str, path: Path, *, overwrite:
     document = json.loads(archive.snapshot(run_id).document)
     metadata = _metadata(run, frame, columns, sweeps, notes, document)
     root = path.with_name(_root(path.name))
-    writes = _companions(root, frame, steps, sweeps)
+    writes = _companions(root, frame, steps, sweeps, archive.markers(run_id))
     if format == "bdf-csv":
         writes = {path: partial(_write_table_csv, columns), _beside(root, ".json"): _json_writer(metadata), **writes}
     else:
@@ -210,7 +210,13 @@ def _metadata(
         "meaning": {label: text for label, text in meanings.items() if label in columns},
         "calibrations": sorted(frame["calibration"].dropna().unique()),
         "impedance": [
-            {"test_time_s": one.test_time_s, "bias_V": one.bias_V, "amplitude_rms_V": one.amplitude_rms_V}
+            {
+                "test_time_s": one.test_time_s,
+                "bias_V": one.bias_V,
+                "amplitude_rms_V": one.amplitude_rms_V,
+                "bias_A": one.bias_A,
+                "amplitude_rms_A": one.amplitude_rms_A,
+            }
             for one in sweeps
         ],
         "notes": list(notes),
@@ -230,13 +236,20 @@ def _iso(time: float) -> str:
 
 
 def _companions(
-    root: Path, frame: pd.DataFrame, steps: Sequence[StepSummary], sweeps: Sequence[Spectrum]
+    root: Path,
+    frame: pd.DataFrame,
+    steps: Sequence[StepSummary],
+    sweeps: Sequence[Spectrum],
+    markers: Sequence[MarkerEvent],
 ) -> dict[Path, Write]:
     writes: dict[Path, Write] = {}
     if steps:
         writes[_beside(root, ".steps.csv")] = partial(_write_rows, STEP_LABELS, [_step_row(one) for one in steps])
     if sweeps:
         writes[_beside(root, ".eis.csv")] = partial(_write_rows, SWEEP_LABELS, _sweep_rows(sweeps))
+    if markers:
+        rows = [_marker_row(one) for one in markers]
+        writes[_beside(root, ".markers.csv")] = partial(_write_rows, MARKER_LABELS, rows)
     if frame["resistance_ohm"].notna().any() or frame["pressure_Pa"].notna().any():
         sensor = {label: frame[name].to_numpy() for name, label in SENSOR_LABELS.items()}
         writes[_beside(root, ".sensor.csv")] = partial(_write_table_csv, sensor)
@@ -265,6 +278,16 @@ SWEEP_LABELS = (
     "Absolute Impedance / ohm",
     "Phase / deg",
 )
+MARKER_LABELS = (
+    "Test Time / s",
+    "Unix Time / s",
+    "Marker",
+    "Cycle Count / 1",
+    "Step Count / 1",
+    "Step ID",
+    "State of Charge / 1",
+    "Triggered",
+)
 SENSOR_LABELS = {
     "test_time_s": "Test Time / s",
     "resistance_ohm": "Sensor Resistance / ohm",
@@ -285,6 +308,20 @@ def _step_row(step: StepSummary) -> tuple[Any, ...]:
         step.capacity_Ah,
         step.energy_Wh,
         step.end_reason,
+    )
+
+
+def _marker_row(marker: MarkerEvent) -> tuple[Any, ...]:
+    """A state of charge that is not known is left empty."""
+    return (
+        marker.test_time_s,
+        marker.time,
+        marker.name,
+        marker.cycle,
+        marker.step,
+        marker.step_name,
+        "" if marker.state_of_charge is None else marker.state_of_charge,
+        int(marker.triggered),
     )
 
 

@@ -22,6 +22,8 @@ Floats: TypeAlias = NDArray[np.float64]
 BLUE, VERMILION, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#5b6470"
 CYCLE_COLOURS = "cividis"  # its lightest end is left out: yellow on white
 WIDTH_IN = 7.4
+MOST_MARKERS = 200  # lines in one figure, evenly chosen: more would be a grey wall
+NO_MARKERS: Floats = np.empty(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ def prefix_scale(largest: float, unit: str) -> Scale:
     return Scale("n" + unit, 1e9) if largest else Scale(unit, 1.0)
 
 
-def voltage_and_current(time_s: Floats, voltage_V: Floats, current_A: Floats) -> str:
+def voltage_and_current(time_s: Floats, voltage_V: Floats, current_A: Floats, markers_s: Floats = NO_MARKERS) -> str:
+    """Over test time, with a vertical line at each marker."""
     time, current = time_scale(_span(time_s)), prefix_scale(_largest(current_A), "A")
     figure = _figure(4.2)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -65,11 +68,13 @@ def voltage_and_current(time_s: Floats, voltage_V: Floats, current_A: Floats) ->
     lower.axhline(0, color="0.8", linewidth=0.8)
     lower.plot(time_s * time.factor, current_A * current.factor, color=VERMILION, linewidth=0.9)
     lower.set_ylabel(f"Current / {current.unit}")
+    for axes in (upper, lower):
+        _mark(axes, markers_s * time.factor)
     lower.set_xlabel(f"Test time / {time.unit}")
     return _svg(figure)
 
 
-def pressure(time_s: Floats, pressure_Pa: Floats, U_Pa: Floats) -> str:
+def pressure(time_s: Floats, pressure_Pa: Floats, U_Pa: Floats, markers_s: Floats = NO_MARKERS) -> str:
     """The pressure, with a band of its expanded uncertainty where it has one."""
     time, scale = time_scale(_span(time_s)), prefix_scale(_largest(pressure_Pa), "Pa")
     x, y, band = time_s * time.factor, pressure_Pa * scale.factor, U_Pa * scale.factor
@@ -79,6 +84,7 @@ def pressure(time_s: Floats, pressure_Pa: Floats, U_Pa: Floats) -> str:
         axes.fill_between(x, y - band, y + band, color=GREEN, alpha=0.22, linewidth=0, label="± U (k = 2)")
         axes.legend()
     axes.plot(x, y, color=GREEN, linewidth=1.0)
+    _mark(axes, markers_s * time.factor)
     axes.set_xlabel(f"Test time / {time.unit}")
     axes.set_ylabel(f"Pressure / {scale.unit}")
     return _svg(figure)
@@ -147,12 +153,21 @@ def _by_cycle(figure: Figure, axes: Axes, curves: Sequence[Curve], marker: str =
         figure.colorbar(ScalarMappable(place, colours), ax=axes, label="Cycle")
 
 
+def _mark(axes: Axes, times: Floats) -> None:
+    if not len(times):
+        return
+    if len(times) > MOST_MARKERS:
+        times = times[np.linspace(0, len(times) - 1, MOST_MARKERS).round().astype(int)]
+    over_the_height = axes.get_xaxis_transform()
+    axes.vlines(times, 0, 1, transform=over_the_height, colors=GREY, linewidth=0.6, alpha=0.6, linestyles="dashed")
+
+
 def _figure(height_in: float) -> Figure:
     return Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
 
 
-def _svg(figure: Figure) -> str:
-    """The figure as an <svg> element; letters are drawn as shapes, so that it looks the same everywhere."""
+def style(figure: Figure) -> None:
+    """What all figures of the house share."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelsize=8)
@@ -166,6 +181,11 @@ def _svg(figure: Figure) -> str:
             for text in legend.get_texts():
                 text.set_fontsize(8)
     figure.align_ylabels()
+
+
+def _svg(figure: Figure) -> str:
+    """The figure as an <svg> element; letters are drawn as shapes, so that it looks the same everywhere."""
+    style(figure)
     content = io.StringIO()
     figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None})
     svg = content.getvalue()

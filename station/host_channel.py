@@ -6,37 +6,59 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
+from typing import Any
 
 from drivers import interface
 from drivers.interface import ImpedanceSource, InstrumentError, OutOfRange, Protection, Source, Sweep
 from protocols.document import DocumentError, Problem
 from protocols.limits import Limits
-from protocols.program import Kind, Program, Quantity, SweepPlan
+from protocols.program import (
+    ChamberTemperature,
+    ConstantCurrent,
+    ConstantVoltage,
+    CurrentProfile,
+    Kind,
+    Program,
+    Quantity,
+    Question,
+    StackPressure,
+    SweepPlan,
+    VoltageRamp,
+)
 from protocols.program import Step as ProgramStep
 from station import sequencer
-from station.channel import MIN_PERIOD_S, Channel, ChannelError, Progress, Surroundings, beyond_limits
-from station.readings import ChannelState, Level, RunState, Spectrum
-from station.run import Run
-from station.sensors import Sensor
-from station.sequencer import (
+from station.channel import MIN_PERIOD_S, Channel, ChannelError, Progress, Surroundings
+from station.commands import (
+    Ask,
     Command,
     Finish,
     HoldCurrent,
     HoldVoltage,
     MeasureImpedance,
     OpenCircuit,
-    Outcome,
-    Phase,
+    PulseTrigger,
     Rest,
-    Sample,
-    State,
+    SetStackPressure,
+    SetTemperature,
+    Trip,
 )
+from station.environment import NOTHING, Environment
+from station.preflight import wants_trigger
+from station.readings import ChannelState, Level, RunState, Spectrum
+from station.run import Run
+from station.sensors import Sensor
+from station.sequencer import Outcome, Phase, Sample, State
 from station.workers import Patience, Worker
 
 LONGEST_RESTART_COMMIT_S = 2.0
+LEAD = 0.45
+"""Of the shortest of the last measurements: begun so much early, the next one's middle is not before its time."""
 HELD_SHARE = 0.95
+SURROUNDINGS_LOST_AFTER_S = 60.0
+"""How long a chamber or a frame may refuse its set point before the channel trips."""
 CLAMP_MARGIN_V = 0.02
 """How far beyond a step's end of voltage the source itself may go: more than its error, less than harm."""
 
@@ -52,14 +74,17 @@ class HostChannel(Channel):
         sensor: Sensor | None,
         source: Worker[Source],
         impedance: Worker[ImpedanceSource] | None,
+        environment: Environment = NOTHING,
     ) -> None:
-        super().__init__(name, around, limits, sensor)
+        super().__init__(name, around, limits, sensor, environment)
         self._source = source
         self._impedance = impedance
         self._program: Program | None = None
         self._state: State | None = None
         self._patience = Patience(around.lost_after_s)
         self._sweeping: asyncio.Task[None] | None = None
+        self._setting: asyncio.Task[None] | None = None  # the chamber or the frame
+        self._pulses: set[asyncio.Task[None]] = set()
         self._on_by_hand = False
         self._tripped_by: Sample | None = None  # stored once the circuit is open
         self._first: Sample | None = None  # taken with the last set point, not yet looked at
@@ -68,76 +93,79 @@ class HostChannel(Channel):
         self._maybe_polarised = False  # by the impedance instrument
         self._must_restore = False
         self._at_once = False
+        self._exchanges_s: deque[float] = deque(maxlen=5)  # how long the last measurements took
 
     # --- before a run
 
     def check(self, run: Run) -> None:
-        limits = self.limits_for(run)
-        if said := limits.contradiction():
-            raise ChannelError(f"channel {self.name}: {said}")
+        limits = self.limits_for(run).limits
         needed = ("voltage_min_V", "voltage_max_V", "current_max_A")
-        unbounded = [name for name in needed if not math.isfinite(getattr(limits.limits, name))]
+        unbounded = [name for name in needed if not math.isfinite(getattr(limits, name))]
         if unbounded:
             raise ChannelError(
                 f"channel {self.name}: a source needs limits of voltage and current to be set in the instrument; "
                 f"give them in station.toml, in the cell or in the protocol (missing: {', '.join(unbounded)})"
             )
-        if limits.limits.watches_pressure() and self.sensor is None:
-            raise ChannelError(f"channel {self.name} has no pressure sensor, and a limit of pressure is set")
-        if limits.limits.watches_temperature():
-            raise ChannelError(f"channel {self.name} has no thermometer, and a limit of temperature is set")
-        problems = [p for step in run.program.steps() if (p := self._problem(run.program, step))]
-        problems += beyond_limits(run, limits.limits)
-        if problems:
-            raise DocumentError(problems)
-
-    def _problem(self, program: Program, step: ProgramStep) -> Problem | None:
-        if step.kind is Kind.IMPEDANCE and self._impedance is None:
-            return Problem(program.file, step.line, 1, f"channel {self.name} has no impedance instrument")
-        if any(end.quantity is Quantity.PRESSURE for end in step.ends) and self.sensor is None:
-            return Problem(program.file, step.line, 1, f"channel {self.name} has no pressure sensor for this end")
-        return None
+        super().check(run)
 
     async def check_ranges(self, run: Run) -> None:
         """Ask the instruments themselves whether each step is within their range; nothing is sent to them."""
-        limits = self.limits_for(run).limits
-        protection = _protection(limits)
+        protection = _protection(self.limits_for(run).limits)
         for step in run.program.steps():
             try:
-                if step.sweep is not None and self._impedance is not None:
-                    sweep = _sweep(step.sweep, protection)
-                    await self._impedance.call(lambda i, s=sweep: i.check_sweep(s))  # type: ignore[misc]
-                elif step.kind is Kind.HOLD:
-                    setpoint = interface.Voltage(step.voltage_V or 0.0)
-                    await self._source.call(lambda i, s=setpoint: i.check(s, protection))  # type: ignore[misc]
-                elif step.current_A is not None:
-                    setpoint_A = interface.Current(step.current_A)
-                    await self._source.call(lambda i, s=setpoint_A: i.check(s, protection))  # type: ignore[misc]
+                await self._check_range(step, protection)
             except OutOfRange as error:
-                raise DocumentError([Problem(run.program.file, step.line, 1, str(error))]) from None
+                raise DocumentError([Problem(step.file, step.line, step.column, str(error))]) from None
             except InstrumentError as error:
                 raise ChannelError(f"channel {self.name}: {error}") from error
+
+    async def _check_range(self, step: ProgramStep, protection: Protection) -> None:
+        environment = self.environment
+        match step.setpoint:
+            case SweepPlan() as plan if self._impedance is not None:
+                sweep = _sweep(plan, protection)
+                await self._impedance.call(lambda instrument: instrument.check_sweep(sweep))
+            case ChamberTemperature(degC) if environment.chamber is not None:
+                await environment.chamber.call(lambda chamber: chamber.check_temperature(degC))
+            case StackPressure(pascals) if environment.frame is not None:
+                await environment.frame.call(lambda frame: frame.check_pressure(pascals))
+        for setpoint in _setpoints(step):
+            await self._source.call(lambda source, s=setpoint: source.check(s, protection))  # type: ignore[misc]
 
     # --- commands
 
     async def _start(self, run: Run) -> None:
-        self._program = run.program
-        await self._follow(sequencer.begin(run.program, run.started))
+        self._program = self._within_limits(run)
+        if wants_trigger(run.program) and self.environment.trigger is None:
+            self.say(Level.WARNING, "markers of this protocol pulse a trigger line, and this channel has none")
+        await self._follow(sequencer.begin(self._program, run.started))
+
+    def _within_limits(self, run: Run) -> Program:
+        """The program, asking for no more current than the limits in force allow."""
+        most_A = min(run.program.current_max_A, self.limits_for(run).limits.current_max_A)
+        return replace(run.program, current_max_A=most_A)
 
     async def _pause(self) -> None:
         await self._cancel_sweep()
+        await self._cancel_setting()
         await self._follow(self._do(sequencer.pause))
 
     async def _resume(self) -> None:
         await self._follow(self._do(sequencer.resume))
 
+    async def _confirm(self, answer: str) -> None:
+        assert self._program is not None and self._state is not None
+        await self._follow(sequencer.confirm(self._program, self._state, self.around.clock.now(), answer))
+
     async def _skip(self, reason: str) -> None:
         await self._cancel_sweep()
+        await self._cancel_setting()
         assert self._program is not None and self._state is not None
         await self._follow(sequencer.skip(self._program, self._state, self.around.clock.now(), reason))
 
     async def _stop(self, reason: str) -> None:
         await self._cancel_sweep()
+        await self._cancel_setting()
         await self._open_circuit()
         assert self._program is not None and self._state is not None
         outcome = sequencer.stop(self._program, self._state, self.around.clock.now(), reason)
@@ -154,6 +182,8 @@ class HostChannel(Channel):
 
     def _halt(self) -> None:
         self._interrupt_sweep()
+        if self._setting is not asyncio.current_task() and self._setting is not None:
+            self._setting.cancel()
         tripped_by, self._tripped_by = self._tripped_by, None
         if self._program is not None and self._state is not None:
             if tripped_by is not None:
@@ -161,7 +191,7 @@ class HostChannel(Channel):
             self._keep(self._do(sequencer.pause))
 
     def _restore(self, run: Run, state: str | None) -> None:
-        self._program = run.program
+        self._program = self._within_limits(run)
         self._state = sequencer.load(state) if state else sequencer.begin(run.program, run.started).state
         if self.state is not ChannelState.TRIPPED:
             self.state = ChannelState.PAUSED if self._state.phase is Phase.PAUSED else ChannelState.RUNNING
@@ -175,6 +205,7 @@ class HostChannel(Channel):
         """Open the circuit and leave the run to be taken up by the next start of the station."""
         async with self._lock:
             await self._cancel_sweep()
+            await self._cancel_setting()
             if self.run is not None and self.state is ChannelState.RUNNING:
                 self.say(Level.WARNING, "shut down: the circuit is opened; the run goes on at the next start")
             with contextlib.suppress(InstrumentError):
@@ -199,7 +230,7 @@ class HostChannel(Channel):
             except InstrumentError as error:
                 await self._in_trouble(error)
             if not self._at_once:
-                await self._wait(self._pause_until_next() - (time.monotonic() - began))
+                await self._wait(self._pause_until_next(time.monotonic() - began))
             else:
                 await asyncio.sleep(0)
             self._at_once = False
@@ -207,8 +238,10 @@ class HostChannel(Channel):
     async def _tick(self) -> None:
         if self.state is ChannelState.TRIPPED and not self._open_circuit_confirmed:
             await self._make_safe()
-        if self._sweeping is not None and self._sweeping.done() and not self._sweeping.cancelled():
-            self._sweeping.result()  # raises what nobody foresaw
+        for task in (self._sweeping, self._setting, *self._pulses):
+            if task is not None and task.done() and not task.cancelled():
+                task.result()  # raises what nobody foresaw
+        self._pulses = {task for task in self._pulses if not task.done()}
         if self._must_restore:
             await self._go_on()
         elif self._connected:
@@ -270,14 +303,16 @@ class HostChannel(Channel):
         first, self._first = self._first, None
         sample = first if first is not None else await self._source.call(self._read)
         self._heard()
-        self.latest = self.sensor.onto(sample) if self.sensor else sample
+        self.latest = self._surrounded(sample)
         return self.latest
 
     def _read(self, source: Source) -> Sample:
         """In the source's thread: the time is that of the middle of the exchange."""
         before = self.around.clock.now()
         measured = source.measure()
-        return Sample(0.5 * (before + self.around.clock.now()), measured.voltage_V, measured.current_A)
+        after = self.around.clock.now()
+        self._exchanges_s.append(after - before)
+        return Sample(0.5 * (before + after), measured.voltage_V, measured.current_A)
 
     def _heard(self) -> None:
         if self._patience.failing:
@@ -296,16 +331,19 @@ class HostChannel(Channel):
             async with self._lock:
                 await self._trip(f"no sample for {self._patience.since_s:.0f} s: {error}")
 
-    def _pause_until_next(self) -> float:
-        """Seconds on the wall's clock until the next sample: sooner where an end is near."""
+    def _pause_until_next(self, since_s: float) -> float:
+        """Seconds on the wall's clock until the next sample; the last one was begun `since_s` ago.
+
+        It comes sooner where an end is near, and so that its middle, which is its time, is when the sequencer wants it.
+        """
         clock = self.around.clock
-        period = max(self.around.poll_s / clock.speed, MIN_PERIOD_S if clock.speed > 1 else 0.0)
+        shortest = MIN_PERIOD_S if clock.speed > 1 else 0.0
+        period = max(self.around.poll_s / clock.speed, shortest)
         if self.state is not ChannelState.RUNNING or self._program is None or self._state is None:
-            return max(period, 0.05)
-        due = (sequencer.next_due(self._program, self._state) - clock.now()) / clock.speed
-        if clock.speed > 1:
-            due = max(due, MIN_PERIOD_S)
-        return max(0.0, min(period, due, self._nearing() / clock.speed))
+            return max(period, 0.05) - since_s
+        begin = sequencer.next_due(self._program, self._state) - LEAD * min(self._exchanges_s, default=0.0)
+        due = max((begin - clock.now()) / clock.speed, shortest - since_s)
+        return max(0.0, min(period - since_s, due, self._nearing() / clock.speed))
 
     def _nearing(self) -> float:
         """Half the time, by the present slope, until a voltage ends the step; infinite where none does."""
@@ -315,8 +353,15 @@ class HostChannel(Channel):
             return math.inf
         slope = (latest.voltage_V - mark.voltage_V) / (latest.time - mark.time)
         step = sequencer.current_step(self._program, self._state)
-        ends = [end for end in step.ends if end.quantity is Quantity.VOLTAGE]
-        ahead = [(end.value - latest.voltage_V) / slope for end in ends if slope and (slope > 0) is end.rising]
+        aims = [
+            one.value
+            for end in step.ends
+            for one in end.conditions
+            if one.quantity is Quantity.VOLTAGE and one.rising is (slope > 0)
+        ]
+        if step.hold_V is not None and not self._state.holding and (step.kind is Kind.CHARGE) is (slope > 0):
+            aims.append(step.hold_V)
+        ahead = [(aim_V - latest.voltage_V) / slope for aim_V in aims if slope]
         return max(0.0, 0.5 * min(ahead)) if ahead else math.inf
 
     # --- carrying out
@@ -327,8 +372,8 @@ class HostChannel(Channel):
 
     def _keep(self, outcome: Outcome) -> None:
         self._state = outcome.state
-        if outcome.readings or outcome.steps or outcome.spectra or outcome.commands:
-            self.store(outcome.readings, outcome.steps, outcome.spectra)
+        if outcome.readings or outcome.steps or outcome.spectra or outcome.markers or outcome.commands:
+            self.store(outcome.readings, outcome.steps, outcome.spectra, outcome.markers)
 
     async def _follow(self, outcome: Outcome) -> None:
         """Hand it to the store, then act at once: the next start of the station tells by the current what was done."""
@@ -336,18 +381,78 @@ class HostChannel(Channel):
         await self._carry_out_all(outcome)
 
     async def _carry_out_all(self, outcome: Outcome) -> None:
-        if not outcome.commands:
-            return
+        if any(not isinstance(command, PulseTrigger) for command in outcome.commands):
+            self._give_up_setting()
         for command in outcome.commands:
+            if isinstance(command, PulseTrigger | SetTemperature | SetStackPressure | Ask):
+                self._set_around(command)
+                continue
             self._first = await self._carry_out(command)
+            self._at_once = True
             if self.state is ChannelState.TRIPPED:
                 return
-        self._at_once = True
+
+    def _set_around(self, command: PulseTrigger | SetTemperature | SetStackPressure | Ask) -> None:
+        """What does not concern the source goes on beside it; nobody waits, and samples are taken meanwhile."""
+        environment = self.environment
+        match command:
+            case PulseTrigger(marker) if environment.trigger is not None:
+                self._pulses.add(asyncio.create_task(self._pulse(marker)))
+            case SetTemperature(degC) if environment.chamber is not None:
+                chamber = environment.chamber
+                self._begin_setting(chamber.name, lambda: chamber.call(lambda c: c.set_temperature(degC)))
+            case SetStackPressure(pascals) if environment.frame is not None:
+                frame = environment.frame
+                self._begin_setting(frame.name, lambda: frame.call(lambda f: f.set_pressure(pascals)))
+            case SetTemperature() | SetStackPressure():  # it was there when the run began
+                self.say(Level.ALARM, "what this step sets is not bound to this channel any more")
+            case _:
+                pass  # a question is shown by `view`; a marker without a line is stored all the same
+
+    async def _pulse(self, marker: str) -> None:
+        assert self.environment.trigger is not None
+        try:
+            await self.environment.trigger.call(lambda line: line.pulse())
+        except InstrumentError as error:
+            self.say(Level.WARNING, f"the trigger line may not have been pulsed for marker '{marker}': {error}")
+
+    def _give_up_setting(self) -> None:
+        """The step that wanted it is over."""
+        if self._setting is not None and not self._setting.done() and self._setting is not asyncio.current_task():
+            self.say(Level.WARNING, "the step was over before its set point was taken")
+            self._setting.cancel()
+
+    def _begin_setting(self, name: str, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._setting = asyncio.create_task(self._keep_setting(name, act))
+
+    async def _keep_setting(self, name: str, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Until the instrument has said that it has its set point; a trip where it does not for too long."""
+        patience = Patience(SURROUNDINGS_LOST_AFTER_S)
+        while True:
+            try:
+                await act()
+                return
+            except InstrumentError as error:
+                if patience.bad():
+                    self.say(Level.WARNING, f"setting {name} failed, trying again: {error}")
+                if patience.lost or isinstance(error, OutOfRange):
+                    async with self._lock:
+                        if self.state is ChannelState.RUNNING:
+                            await self._trip(f"{name} could not be set: {error}")
+                    return
+                await asyncio.sleep(1.0)
+
+    async def _cancel_setting(self) -> None:
+        setting, self._setting = self._setting, None
+        if setting is not None and not setting.done():
+            setting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await setting
 
     async def _carry_out(self, command: Command) -> Sample | None:
         """The first sample under a new set point, taken with it: no charge flows unseen between the two."""
         protection = _protection(self.limits.limits)
-        self._connected = not isinstance(command, OpenCircuit | MeasureImpedance | Finish)
+        self._connected = isinstance(command, Rest | HoldCurrent | HoldVoltage)
         match command:
             case OpenCircuit():
                 await self._insist(None, protection)
@@ -363,6 +468,8 @@ class HostChannel(Channel):
             case MeasureImpedance(plan):
                 await self._insist(None, protection)
                 self._sweeping = asyncio.create_task(self._sweep(plan))
+            case Trip(reason):
+                await self._trip(reason)
             case Finish():
                 self.say(Level.INFO, "finished: the circuit is open")
                 await self._end(RunState.FINISHED, "finished")
@@ -434,14 +541,17 @@ class HostChannel(Channel):
             self._measuring = False
             await asyncio.shield(self._impedance.call(lambda _: points.close()))
         self._maybe_polarised = False
+        galvanostatic = plan.amplitude_rms_A is not None
         return Spectrum(
             number=0,
             time=began,
             test_time_s=began - self._state.start_time,
             step=self._state.step,
             cycle=self._state.cycle,
-            bias_V=bias,
+            bias_V=None if galvanostatic else bias,
             amplitude_rms_V=plan.amplitude_rms_V,
+            bias_A=plan.bias_A if galvanostatic else None,
+            amplitude_rms_A=plan.amplitude_rms_A,
             frequency_Hz=tuple(point.frequency_Hz for point in measured),
             real_ohm=tuple(point.impedance_ohm.real for point in measured),
             imaginary_ohm=tuple(point.impedance_ohm.imag for point in measured),
@@ -474,6 +584,17 @@ class HostChannel(Channel):
         return Progress(name, state.cycle, now - state.start_time, step_time_s, state.step_capacity_Ah)
 
     @property
+    def _question(self) -> str | None:
+        if self._program is None or self._state is None or self._state.phase is not Phase.RUNNING:
+            return None
+        setpoint = sequencer.current_step(self._program, self._state).setpoint
+        return setpoint.text if isinstance(setpoint, Question) else None
+
+    @property
+    def _measures_impedance(self) -> bool:
+        return self._impedance is not None
+
+    @property
     def _instruments(self) -> tuple[str, ...]:
         return tuple(worker.name for worker in (self._source, self._impedance) if worker)
 
@@ -502,4 +623,26 @@ def _clamped(protection: Protection, current_A: float, until_V: float | None) ->
 
 
 def _sweep(plan: SweepPlan, protection: Protection) -> Sweep:
-    return Sweep(plan.frequencies_Hz, plan.amplitude_rms_V, plan.bias_V, protection)
+    return Sweep(
+        plan.frequencies_Hz,
+        plan.amplitude_rms_V,
+        plan.bias_V,
+        protection,
+        amplitude_rms_A=plan.amplitude_rms_A,
+        bias_A=plan.bias_A,
+    )
+
+
+def _setpoints(step: ProgramStep) -> Iterator[interface.Setpoint]:
+    """That the step asks the source for, as far as they are known beforehand."""
+    match step.setpoint:
+        case ConstantCurrent(current_A):
+            yield interface.Current(current_A)
+        case CurrentProfile(_, currents_A):
+            yield from map(interface.Current, {min(currents_A), max(currents_A)})
+        case ConstantVoltage(voltage_V, above_rest=False):
+            yield interface.Voltage(voltage_V)
+        case VoltageRamp(start_V, end_V):
+            yield from (interface.Voltage(volts) for volts in (start_V, end_V) if volts is not None)
+    if step.hold_V is not None:
+        yield interface.Voltage(step.hold_V)

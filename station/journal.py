@@ -9,7 +9,12 @@ from station.readings import Event, Level
 from station.store import Batch, Writer
 
 log = logging.getLogger("cellstation")
-_LOG_LEVEL = {Level.INFO: logging.INFO, Level.WARNING: logging.WARNING, Level.ALARM: logging.ERROR}
+_LOG_LEVEL = {
+    Level.INFO: logging.INFO,
+    Level.WARNING: logging.WARNING,
+    Level.ALARM: logging.ERROR,
+    Level.MARKER: logging.INFO,
+}
 
 
 class Journal:

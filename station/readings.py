@@ -11,9 +11,12 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reading:
-    """One recorded sample of a run. `sequence` rises by one from 1 without gaps within a run."""
+    """One recorded sample of a run. `sequence` rises by one from 1 without gaps within a run.
+
+    Not frozen, for that takes four times as long, and a forecast makes hundreds of thousands; nobody changes one.
+    """
 
     sequence: int
     time: float  # seconds since the Unix epoch
@@ -40,7 +43,7 @@ class StepSummary:
 
     step: int
     step_name: str
-    kind: str  # rest, charge, discharge, hold, impedance
+    kind: str  # rest, charge, discharge, hold, ramp, impedance, ...
     cycle: int
     start_time: float
     end_time: float
@@ -59,16 +62,33 @@ class Spectrum:
     step: int
     cycle: int
     bias_V: float | None
-    amplitude_rms_V: float
+    amplitude_rms_V: float | None  # of a sweep of voltage (PEIS)
     frequency_Hz: tuple[float, ...]
     real_ohm: tuple[float, ...]
     imaginary_ohm: tuple[float, ...]
+    bias_A: float | None = None
+    amplitude_rms_A: float | None = None  # of a sweep of current (GEIS)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkerEvent:
+    """A named moment of a run, for whoever looks at the cell with something else."""
+
+    name: str
+    time: float
+    test_time_s: float
+    step: int
+    step_name: str
+    cycle: int
+    state_of_charge: float | None  # 1 is full; None where the cell does not say enough
+    triggered: bool  # the bench's trigger line was to be pulsed
 
 
 class Level(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ALARM = "alarm"
+    MARKER = "marker"  # made by a protocol, for whoever looks at the cell with something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +149,7 @@ class ChannelView(View):
     pressure_Pa: float | None = None
     pressure_U_Pa: float | None = None
     temperature_degC: float | None = None
+    question: str | None = None  # what the operator is asked; the run waits for the confirmation
     instruments: tuple[str, ...] = ()
 
 
@@ -194,6 +215,7 @@ class ProtocolView(View):
     title: str
     source: str = ""
     summary: tuple[str, ...] = ()  # the steps in words, a line each
+    parameters: dict[str, int | float | str] = {}  # as declared, with their defaults
 
 
 class CellView(View):

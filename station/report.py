@@ -17,12 +17,13 @@ from markupsafe import Markup
 from station import figures
 from station.export import software_version
 from station.figures import Curve, Floats
-from station.readings import CycleView, EventView, RunView, SpectrumView
+from station.readings import CycleView, EventView, Level, MarkerEvent, RunView, SpectrumView
 from station.store import Archive, StoreError
 
 POINTS = 4000  # of a curve over the whole run
 CURVES = 7  # cycles or spectra drawn into one figure, at the most
 EVENTS = 500
+MARKERS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class Section:
 def write_report(archive: Archive, run_id: str, path: Path) -> None:
     """Write the report of a run to `path`, in place of a former one. Raises StoreError."""
     run = archive.run(run_id)
-    cycles, events = archive.cycles(run_id), archive.run_events(run_id)
+    cycles, markers = archive.cycles(run_id), archive.markers(run_id)
+    events = [event for event in archive.run_events(run_id) if event.level is not Level.MARKER]
     page = (
         _environment()
         .get_template("report.html.j2")
@@ -54,7 +56,9 @@ def write_report(archive: Archive, run_id: str, path: Path) -> None:
             started=_moment(run.started),
             ended=None if run.ended is None else _moment(run.ended),
             summary=_summary(archive, run, cycles),
-            sections=_sections(archive, run, cycles),
+            sections=_sections(archive, run, cycles, markers),
+            markers=[_marker(marker) for marker in markers[-MARKERS:]],
+            markers_left_out=max(0, len(markers) - MARKERS),
             events=[_event(event) for event in events[-EVENTS:]],
             events_left_out=max(0, len(events) - EVENTS),
             document=_document(archive.snapshot(run_id).document),
@@ -149,32 +153,36 @@ def pressure_text(pressure_Pa: float, U_Pa: float) -> str:
 # --- figures
 
 
-def _sections(archive: Archive, run: RunView, cycles: Sequence[CycleView]) -> list[Section]:
+def _sections(
+    archive: Archive, run: RunView, cycles: Sequence[CycleView], markers: Sequence[MarkerEvent]
+) -> list[Section]:
     spectra = archive.spectra(run.run_id)
+    markers_s = np.array([marker.test_time_s for marker in markers], dtype=np.float64)
     return [
-        _over_time(archive, run.run_id),
-        _pressure(archive, run.run_id),
+        _over_time(archive, run.run_id, markers_s),
+        _pressure(archive, run.run_id, markers_s),
         _profiles(archive, run, cycles),
         _capacities(run, cycles),
         _impedance(spectra),
     ]
 
 
-def _over_time(archive: Archive, run_id: str) -> Section:
+def _over_time(archive: Archive, run_id: str, markers_s: Floats) -> Section:
     title = "Voltage and current"
     values = _columns(archive, run_id, ["voltage_V", "current_A"])
     if not len(values["test_time_s"]):
         return Section(title, "Nothing has been recorded yet.")
-    figure = figures.voltage_and_current(values["test_time_s"], values["voltage_V"], values["current_A"])
-    return Section(title, "Positive current charges the cell. All extremes are drawn.", Markup(figure))
+    figure = figures.voltage_and_current(values["test_time_s"], values["voltage_V"], values["current_A"], markers_s)
+    marked = " Broken vertical lines are the protocol's markers." if len(markers_s) else ""
+    return Section(title, f"Positive current charges the cell. All extremes are drawn.{marked}", Markup(figure))
 
 
-def _pressure(archive: Archive, run_id: str) -> Section:
+def _pressure(archive: Archive, run_id: str, markers_s: Floats) -> Section:
     title = "Pressure"
     values = _columns(archive, run_id, ["pressure_Pa", "pressure_U_Pa"])
     if not np.isfinite(values["pressure_Pa"]).any():
         return Section(title, "No pressure was measured in this run.")
-    figure = figures.pressure(values["test_time_s"], values["pressure_Pa"], values["pressure_U_Pa"])
+    figure = figures.pressure(values["test_time_s"], values["pressure_Pa"], values["pressure_U_Pa"], markers_s)
     known = np.isfinite(values["pressure_U_Pa"]).any()
     band = "The band is the expanded uncertainty (k = 2)." if known else "Its uncertainty is not known."
     return Section(title, band, Markup(figure))
@@ -267,6 +275,18 @@ def _columns(archive: Archive, run_id: str, names: Sequence[str], cycle: int | N
 def _event(event: EventView) -> dict[str, str]:
     time = f"{datetime.fromtimestamp(event.time):%Y-%m-%d %H:%M:%S}"
     return {"time": time, "level": event.level.value, "who": event.who, "text": event.text}
+
+
+def _marker(marker: MarkerEvent) -> dict[str, str]:
+    charge = marker.state_of_charge
+    return {
+        "time": f"{datetime.fromtimestamp(marker.time):%Y-%m-%d %H:%M:%S.%f}"[:-3],
+        "test_time": _duration(marker.test_time_s),
+        "name": marker.name,
+        "step": f"{marker.step_name}, cycle {marker.cycle}",
+        "charge": "" if charge is None else f"{100 * charge:.1f} %",
+        "triggered": "triggered" if marker.triggered else "",
+    }
 
 
 def _document(text: str) -> Any:

@@ -20,6 +20,7 @@ class Request:
     cell_text: str
     cell_file: str
     parameters: dict[str, int | float | str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)  # texts that the protocol draws on, by the name it uses
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Run:
 def prepare(run_id: str, channel: str, request: Request, started: float) -> Run:
     """Read and compile; raises `DocumentError` with every problem in either file."""
     cell = parse_cell(request.cell_text, request.cell_file)
-    protocol = parse_protocol(request.protocol_text, request.protocol_file, request.parameters)
+    protocol = parse_protocol(request.protocol_text, request.protocol_file, request.parameters, request.files)
     return Run(run_id, channel, cell, request, protocol.compile_for(cell), protocol.title, started)
 
 
@@ -48,6 +49,7 @@ def snapshot(run: Run, simulated: bool, depends_on: dict[str, object]) -> RunSna
         "cell": {"file": run.request.cell_file, "text": run.request.cell_text},
         "protocol": {"file": run.request.protocol_file, "text": run.request.protocol_text},
         "parameters": run.request.parameters,
+        "files": run.request.files,
         **depends_on,
     }
     return RunSnapshot(
@@ -67,5 +69,6 @@ def revive(stored: RunSnapshot) -> Run:
     """The run as it was begun, for going on after the station died."""
     document = json.loads(stored.document)
     cell, protocol = document["cell"], document["protocol"]
-    request = Request(protocol["text"], protocol["file"], cell["text"], cell["file"], document["parameters"])
+    parameters, files = document["parameters"], document.get("files", {})  # no files in runs of version 0.1.0
+    request = Request(protocol["text"], protocol["file"], cell["text"], cell["file"], parameters, files)
     return prepare(stored.run_id, stored.channel, request, stored.started)

@@ -17,7 +17,7 @@ from typing import Annotated
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from protocols.document import DocumentError
@@ -26,6 +26,7 @@ from station.readings import (
     CellView,
     CycleView,
     EventView,
+    MarkerEvent,
     ProtocolView,
     RunView,
     SeriesView,
@@ -36,6 +37,7 @@ from station.station import VERSION, Station
 from station.store import StoreError
 
 log = logging.getLogger(__name__)
+_PARAMETERS = TypeAdapter(dict[str, int | float | str])
 STREAM_PERIOD_S = 0.25
 SWITCH_INTERVAL_S = 0.0005
 """Python lets a busy thread run 5 ms before another gets its turn; an off command should not wait for a report."""
@@ -47,6 +49,12 @@ class Order(BaseModel):
     who: str = ""
 
 
+class ConfirmOrder(Order):
+    """The answer to what the channel asks."""
+
+    answer: str = ""
+
+
 class StartOrder(Order):
     """What to start."""
 
@@ -55,6 +63,7 @@ class StartOrder(Order):
     parameters: dict[str, int | float | str] = Field(default_factory=dict)
     protocol_file: str = "protocol"
     cell_file: str = "cell"
+    files: dict[str, str] = Field(default_factory=dict)  # that a protocol text draws on, by the names it uses
 
 
 def build_app(
@@ -124,6 +133,10 @@ def _reading_routes(app: FastAPI, station: Station) -> None:
     def spectra(run_id: str) -> tuple[SpectrumView, ...]:
         return station.archive.spectra(run_id)
 
+    @app.get("/runs/{run_id}/markers")
+    def markers(run_id: str, since: float | None = None) -> tuple[MarkerEvent, ...]:
+        return station.archive.markers(run_id, since)
+
     @app.get("/events")
     def events(after: int = 0, channel: str | None = None, limit: int = 500) -> tuple[EventView, ...]:
         return station.archive.events(after=after, channel=channel, limit=limit)
@@ -131,6 +144,15 @@ def _reading_routes(app: FastAPI, station: Station) -> None:
     @app.get("/protocols")
     def protocols() -> tuple[ProtocolView, ...]:
         return station.protocols()
+
+    @app.get("/protocols/{name}")
+    def protocol(name: str, parameters: str = "{}") -> ProtocolView:
+        """In words with these parameters, a JSON object."""
+        try:
+            given = _PARAMETERS.validate_json(parameters)
+        except ValidationError as error:
+            raise HTTPException(422, 'parameters are a JSON object of numbers and texts, {"cycles": 3}') from error
+        return station.protocol(name, given)
 
     @app.get("/cells")
     def cells() -> tuple[CellView, ...]:
@@ -153,8 +175,14 @@ def _command_routes(app: FastAPI, station: Station, token: str, shut_down: Calla
     @app.post("/channels/{name}/start", dependencies=[Depends(known)])
     async def start(name: str, order: StartOrder) -> RunView:
         station.channel(name)
-        request = station.request(order.protocol, order.cell, order.protocol_file, order.cell_file, order.parameters)
+        request = station.request(
+            order.protocol, order.cell, order.protocol_file, order.cell_file, order.parameters, order.files
+        )
         return await station.start(name, request, order.who or "someone")
+
+    @app.post("/channels/{name}/confirm", dependencies=[Depends(known)], status_code=204)
+    async def confirm(name: str, order: ConfirmOrder) -> None:
+        await station.channel(name).confirm(order.who or "someone", order.answer)
 
     @app.post("/channels/{name}/{verb}", dependencies=[Depends(known)], status_code=204)
     async def command(name: str, verb: str, order: Order) -> None:
@@ -167,7 +195,7 @@ def _command_routes(app: FastAPI, station: Station, token: str, shut_down: Calla
             "clear-trip": channel.clear_trip,
         }
         if verb not in verbs:
-            raise HTTPException(404, f"no command '{verb}'; there are: start, {', '.join(verbs)}")
+            raise HTTPException(404, f"no command '{verb}'; there are: start, confirm, {', '.join(verbs)}")
         await verbs[verb](order.who or "someone")
 
 

@@ -15,16 +15,29 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from calibration.record import Calibration, newest
-from drivers.interface import ImpedanceSource, Instrument, ProgramCycler, ResistanceMeter, Source
+from drivers.interface import (
+    Chamber,
+    ImpedanceSource,
+    Instrument,
+    NoReading,
+    PressureFrame,
+    ProgramCycler,
+    ResistanceMeter,
+    Source,
+    Thermometer,
+    TriggerOutput,
+)
 from drivers.registry import DRIVERS, open_instrument
 from drivers.simulated.clock import Clock, ScaledClock, SteadyClock
 from protocols import library
 from protocols.cell import read_cell
-from protocols.compile import read_protocol
+from protocols.compile import Protocol, read_protocol
 from protocols.document import DocumentError
+from protocols.program import Kind
 from station.channel import Channel, ChannelError, Surroundings
 from station.config import ChannelSection, InstrumentSection, StationConfig, has_capability
 from station.cycler_channel import CyclerChannel, CyclerFeed, feed_period_s
+from station.environment import Environment, Gauge, watch
 from station.host_channel import HostChannel
 from station.journal import Journal
 from station.readings import CellView, ChannelState, Level, ProtocolView, RunState, RunView, StationView
@@ -55,6 +68,8 @@ class Station:
         self._workers = {name: Worker(name, _opener(instrument)) for name, instrument in config.instruments.items()}
         self._feeds: dict[str, CyclerFeed] = {}
         self._sensors: list[Sensor] = []
+        self._thermometers: dict[str, Gauge] = {}
+        self._frames: dict[str, Gauge] = {}
         self._around = Surroundings(
             self.clock,
             self.writer,
@@ -88,6 +103,7 @@ class Station:
             sensors = [sensor for sensor in self._sensors if sensor.meter == meter]
             worker = self._worker(meter, ResistanceMeter)  # type: ignore[type-abstract]
             self._keep_going(scan(worker, sensors, self.clock, self.config.station.poll, self.journal), f"scan {meter}")
+        self._watch_surroundings()
         for name, feed in self._feeds.items():
             vendor_s = float(getattr(DRIVERS[self.config.instruments[name].driver], "poll_period_s", 1.0))
             self._keep_going(feed.loop(feed_period_s(vendor_s, self.clock.speed)), f"feed {name}")
@@ -96,6 +112,17 @@ class Station:
         self._keep_going(self._watch_store(), "watch over the store")
         self.journal.say(Level.INFO, f"station '{self.config.station.name}' is up, version {VERSION}")
         self._ready = True
+
+    def _watch_surroundings(self) -> None:
+        period_s = self.config.station.poll
+        for name, gauge in self._thermometers.items():
+            thermometer = self._worker(name, Thermometer)  # type: ignore[type-abstract]
+            reading = watch(thermometer, _temperature_degC, gauge, self.clock, period_s, self.journal)
+            self._keep_going(reading, f"temperature of {name}")
+        for name, gauge in self._frames.items():
+            frame = self._worker(name, PressureFrame)  # type: ignore[type-abstract]
+            reading = watch(frame, _pressure_Pa, gauge, self.clock, period_s, self.journal)
+            self._keep_going(reading, f"pressure of {name}")
 
     async def close(self) -> None:
         """An orderly end: sources are opened and confirmed, runs stay to be taken up."""
@@ -167,7 +194,7 @@ class Station:
         run = await asyncio.to_thread(prepare, self._new_run_id(now, channel_name), channel_name, request, now)
         channel.check(run)
         await channel.check_ranges(run)
-        for warning in self._warnings(channel):
+        for warning in self._warnings(channel, run):
             channel.say(Level.WARNING, warning)
         await channel.start(run, snapshot(run, self.simulated, self._depends_on(channel_name)), who)
         if self.writer.trouble is None:  # whoever asks for the run next shall find it
@@ -175,16 +202,26 @@ class Station:
         return _run_view(run, self.simulated)
 
     def request(
-        self, protocol: str, cell: str, protocol_file: str, cell_file: str, parameters: dict[str, int | float | str]
+        self,
+        protocol: str,
+        cell: str,
+        protocol_file: str,
+        cell_file: str,
+        parameters: dict[str, int | float | str],
+        files: dict[str, str],
     ) -> Request:
-        """Texts from names: a library protocol, or a file in the station's folders. A text stays what it is."""
+        """Texts from names: a library protocol, or a file in the station's folders. A text stays what it is.
+
+        `files` are what a protocol text draws on; those of a name are read beside it.
+        """
         if "\n" not in protocol:
             path = self._protocol_path(protocol)
+            files = dict(read_protocol(path, parameters).files)
             protocol, protocol_file = path.read_text(encoding="utf-8"), str(path)
         if "\n" not in cell:
             path = self._cell_path(cell)
             cell, cell_file = path.read_text(encoding="utf-8"), str(path)
-        return Request(protocol, protocol_file, cell, cell_file, parameters)
+        return Request(protocol, protocol_file, cell, cell_file, parameters, files)
 
     def channel(self, name: str) -> Channel:
         if name not in self.channels:
@@ -218,11 +255,12 @@ class Station:
             except DocumentError as error:
                 log.warning("%s", error)
                 continue
-            content = protocol.content
-            found.append(
-                ProtocolView(name=path.stem, title=content.protocol, source=content.source, summary=protocol.summary())
-            )
+            found.append(_protocol_view(path.stem, protocol))
         return tuple(found)
+
+    def protocol(self, name: str, parameters: dict[str, int | float | str]) -> ProtocolView:
+        """One of them, in words with these parameters. Raises `DocumentError` where they do not fit, `KeyError`."""
+        return _protocol_view(name, read_protocol(self._protocol_path(name), parameters))
 
     def cells(self) -> tuple[CellView, ...]:
         found: list[CellView] = []
@@ -239,14 +277,31 @@ class Station:
 
     def _channel(self, name: str, section: ChannelSection) -> Channel:
         limits = section.limits.limits()
-        sensor = self._sensor(section)
+        sensor, environment = self._sensor(section), self._environment(section)
         if section.cycler is not None:
             feed = self._feed(section.cycler.instrument)
-            return CyclerChannel(name, self._around, limits, sensor, feed, section.cycler.channel)
+            return CyclerChannel(name, self._around, limits, sensor, feed, section.cycler.channel, environment)
         assert section.source is not None
         source = self._worker(section.source, Source)  # type: ignore[type-abstract]
         impedance = self._worker(section.impedance, ImpedanceSource) if section.impedance else None  # type: ignore[type-abstract]
-        return HostChannel(name, self._around, limits, sensor, source, impedance)
+        return HostChannel(name, self._around, limits, sensor, source, impedance, environment)
+
+    def _environment(self, section: ChannelSection) -> Environment:
+        """The thermometer at the cell, or else the chamber's own; each instrument is read once for all channels."""
+        lost_after_s, thermometer = self.config.station.lost_after, section.thermometer or section.chamber
+        temperature = pressure = None
+        if thermometer is not None:
+            new = Gauge("temperature", thermometer, lost_after_s)
+            temperature = self._thermometers.setdefault(thermometer, new)
+        if section.frame is not None:
+            pressure = self._frames.setdefault(section.frame, Gauge("pressure", section.frame, lost_after_s))
+        return Environment(
+            temperature,
+            pressure,
+            self._worker(section.chamber, Chamber) if section.chamber else None,  # type: ignore[type-abstract]
+            self._worker(section.frame, PressureFrame) if section.frame else None,  # type: ignore[type-abstract]
+            self._worker(section.trigger, TriggerOutput) if section.trigger else None,  # type: ignore[type-abstract]
+        )
 
     def _sensor(self, section: ChannelSection) -> Sensor | None:
         if section.sensor is None:
@@ -280,6 +335,8 @@ class Station:
         return run_id
 
     def _protocol_path(self, name: str) -> Path:
+        if set(name) & set("/\\"):
+            raise KeyError(f"'{name}' is no name of a protocol: those of the station are in one folder")
         own = self.config.station.protocols / f"{name}.yaml"
         if own.is_file():
             return own
@@ -292,11 +349,23 @@ class Station:
             raise KeyError(f"no cell '{name}' in {self.config.station.cells}{_meant(name, known)}")
         return path
 
-    def _warnings(self, channel: Channel) -> list[str]:
-        if channel.sensor is None:
-            return []
-        warning = channel.sensor.warning(datetime.datetime.fromtimestamp(self.clock.now(), datetime.UTC).date())
-        return [warning] if warning else []
+    def _warnings(self, channel: Channel, run: Run) -> list[str]:
+        """What must be known before a run, and stops nobody."""
+        today = datetime.datetime.fromtimestamp(self.clock.now(), datetime.UTC).date()
+        said = [channel.sensor.warning(today) if channel.sensor else None, self._shares_chamber(channel, run)]
+        return [warning for warning in said if warning]
+
+    def _shares_chamber(self, channel: Channel, run: Run) -> str | None:
+        """A chamber is set for every cell in it."""
+        chamber = self.config.channels[channel.name].chamber
+        if chamber is None or not any(step.kind is Kind.TEMPERATURE for step in run.program.steps()):
+            return None
+        others = [
+            name
+            for name, section in self.config.channels.items()
+            if name != channel.name and section.chamber == chamber and self.channels[name].run is not None
+        ]
+        return f"this run sets {chamber}, which the cells of {', '.join(others)} are in too" if others else None
 
     def _depends_on(self, channel_name: str) -> dict[str, object]:
         """What the snapshot keeps beside cell and protocol."""
@@ -320,6 +389,25 @@ def _clock(config: StationConfig) -> Clock:
     if config.simulation is None:
         return SteadyClock()
     return ScaledClock(config.simulation.speed, config.simulation.epoch)
+
+
+def _temperature_degC(instrument: Thermometer) -> float | NoReading:
+    return instrument.read_temperature_degC()
+
+
+def _pressure_Pa(instrument: PressureFrame) -> float | NoReading:
+    return instrument.read_pressure_Pa()
+
+
+def _protocol_view(name: str, protocol: Protocol) -> ProtocolView:
+    content = protocol.content
+    return ProtocolView(
+        name=name,
+        title=content.protocol,
+        source=content.source,
+        summary=protocol.summary(),
+        parameters=content.parameters,
+    )
 
 
 def _run_view(run: Run, simulated: bool) -> RunView:

@@ -23,7 +23,7 @@ def _channel_row(channel: ChannelView) -> tuple[str, ...]:
     cycles = f"{channel.cycle or '–'}/{channel.cycles_planned or '–'}"
     return (
         channel.name,
-        f"{channel.state}{': ' + channel.reason if channel.reason else ''}",
+        f"{channel.state}{': ' + said if (said := channel.reason or channel.question) else ''}",
         channel.step_name or "–",
         cycles if channel.run_id else "–",
         _with_unit(channel.voltage_V, "V", 4),

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
 OVER_SOCKETS = ("acceptance", "drivers", "gui", "station")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """More than there are cores: many tests wait for time-outs."""
+    return 3 * (os.cpu_count() or 1) // 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,8 +3,8 @@
 Two positions for cells, as a small laboratory would have them:
 - `A1`: a µm-Si ‖ Li coin cell on a Keithley 2450, with a Solartron 1260 and 1287 for its spectra;
 - `B1`: a Si ‖ LFP coin cell on a NEWARE CT-4008T.
-Both have a pressure sensor inside, read by one DAQ6510. Beside them stands a press with a sensor between a
-Modbus load cell and a Keysight 34465A.
+Both have a pressure sensor inside, read by one DAQ6510, and stand in one climate chamber. Beside it is a press with
+a sensor between a Modbus load cell and a Keysight 34465A.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from drivers.simulated.keysight3446x import VirtualKeysight3446x
 from drivers.simulated.modbus_load_cell import LoadCellMap, VirtualModbusLoadCell
 from drivers.simulated.neware_bts import VirtualNeware
 from drivers.simulated.server import VirtualInstrument
+from drivers.simulated.simserv import VirtualSimServ
 from drivers.simulated.solartron import VirtualSolartron
 
 
@@ -68,6 +69,7 @@ class VirtualBench:
             "eis": VirtualSolartron(a1, clock),
             "neware": VirtualNeware({self.NEWARE_CHANNEL: b1}, clock),
             "scanner": VirtualKeithleyDaq6510({101: a1, 102: b1}, clock=clock),
+            "chamber": VirtualSimServ(clock, (a1.set_temperature_degC, b1.set_temperature_degC)),
             "press-meter": VirtualKeysight3446x(press, clock=clock),
             "press-force": VirtualModbusLoadCell(
                 lambda: press.pressure_Pa() * half.sensor.area_m2,
@@ -101,6 +103,11 @@ class VirtualBench:
             ),
             "neware": Connection("neware-bts", address["neware"], {"step_file_folder": str(self.step_files)}),
             "scanner": Connection("keithley-daq6510", address["scanner"]),
+            "chamber": Connection(
+                "simserv",
+                address["chamber"],
+                {"temperature_min_degC": -20.0, "temperature_max_degC": 60.0, "start_wait_s": 1.0 / self.clock.speed},
+            ),
             "press-meter": Connection("keysight-3446x", address["press-meter"]),
             "press-force": Connection(
                 "modbus-load-cell", address["press-force"], {"register": 0, "dtype": "float32", "capacity_N": 2000.0}

@@ -1,26 +1,33 @@
-"""status, run, pause, resume, skip, stop, clear-trip."""
+"""status, run, pause, resume, skip, stop, confirm, clear-trip."""
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from protocols.compile import read_protocol
+from protocols.table import Value, value_of
 from station.cli.common import CONNECT_DEFAULT, AsJson, Connect, client, console, err, say_json, who
+from station.cli.table import say_started, start_rows
 from station.client import Client
 from station.readings import ChannelState, RunState, RunView
 from station.tables import channels_table
 
 Name = Annotated[str, typer.Argument(help="channel, as in station.toml")]
+SetParameters = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="a parameter of the protocol; repeatable")
+]
 
 
 def add_to(app: typer.Typer) -> None:
     app.command()(status)
     app.command()(run)
+    app.command()(confirm)
     for verb, text in (
         ("pause", "Open the circuit and keep the place in the protocol."),
         ("resume", "Go on where the run was paused."),
@@ -48,56 +55,88 @@ def status(connect: Connect = CONNECT_DEFAULT, as_json: AsJson = False) -> None:
 
 def run(
     protocol: Annotated[str, typer.Argument(help="a protocol file, or the name of a library protocol")],
-    channel: Annotated[str, typer.Option("--channel", help="channel, as in station.toml")],
-    cell: Annotated[str, typer.Option("--cell", help="a cell file, or the name of one in the station's folder")],
-    parameters: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="a parameter of the protocol; repeatable")
+    channel: Annotated[str | None, typer.Option("--channel", help="channel, as in station.toml")] = None,
+    cell: Annotated[
+        str | None, typer.Option("--cell", help="a cell file, or the name of one in the station's folder")
     ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option("--table", help="a CSV file with the columns channel, cell and parameters: a run for each row"),
+    ] = None,
+    parameters: SetParameters = None,
     wait: Annotated[bool, typer.Option("--wait", help="until the run has ended; exits 1 unless it finished")] = False,
     connect: Connect = CONNECT_DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Start a protocol on a cell in a channel."""
-    protocol_text, protocol_file = _text_or_name(protocol)
-    cell_text, cell_file = _text_or_name(cell)
+    """Start a protocol on a cell in a channel, or with --table on many."""
+    given = parse_parameters(parameters or [])
     with client(connect) as station:
-        started = station.start(
-            channel,
-            protocol_text,
-            cell_text,
-            who(),
-            parameters=parse_parameters(parameters or []),
-            protocol_file=protocol_file,
-            cell_file=cell_file,
-        )
-        if wait:
-            started = _wait(station, started)
-    if as_json:
-        say_json(started)
-    else:
-        console.print(
-            f"{started.run_id}: {started.state}{f' ({started.reason})' if started.reason else ''}", markup=False
-        )
-    if wait and started.state is not RunState.FINISHED:
+        if table is not None:
+            if channel is not None or cell is not None:
+                raise typer.BadParameter("the table names channels and cells", param_hint="--table")
+            fine = _run_table(station, protocol, table, given, wait=wait, as_json=as_json)
+        elif channel is None or cell is None:
+            missing = "--channel" if channel is None else "--cell"
+            raise typer.BadParameter("is needed, or a table of runs (--table)", param_hint=missing)
+        else:
+            view = _start(station, protocol, channel, cell, given)
+            view = _wait(station, view) if wait else view
+            fine = not wait or view.state is RunState.FINISHED
+            if as_json:
+                say_json(view)
+            else:
+                said = f"{view.state}{f' ({view.reason})' if view.reason else ''}"
+                console.print(f"{view.run_id}: {said}", markup=False)
+    if not fine:
         raise typer.Exit(1)
 
 
-def parse_parameters(given: list[str]) -> dict[str, int | float | str]:
+def _run_table(
+    station: Client, protocol: str, table: Path, given: dict[str, Value], *, wait: bool, as_json: bool
+) -> bool:
+    """Whether every row was started and, where it was waited for, finished."""
+    started = start_rows(station, protocol, table, given)
+    if wait:
+        started = [replace(one, run=_wait(station, one.run)) if one.run else one for one in started]
+    say_started(started, as_json=as_json)
+    return all(one.run is not None and (not wait or one.run.state is RunState.FINISHED) for one in started)
+
+
+def _start(station: Client, protocol: str, channel: str, cell: str, parameters: dict[str, Value]) -> RunView:
+    protocol_text, protocol_file = _text_or_name(protocol)
+    cell_text, cell_file = _text_or_name(cell)
+    files = read_protocol(Path(protocol), parameters).files if protocol_text != protocol else {}
+    return station.start(
+        channel,
+        protocol_text,
+        cell_text,
+        who(),
+        parameters=parameters,
+        protocol_file=protocol_file,
+        cell_file=cell_file,
+        files=files,
+    )
+
+
+def confirm(
+    channel: Name,
+    answer: Annotated[str, typer.Option("--answer", metavar="TEXT", help="kept with the run")] = "",
+    connect: Connect = CONNECT_DEFAULT,
+) -> None:
+    """Answer what a channel asks its operator; the run goes on."""
+    with client(connect) as station:
+        station.confirm(channel, answer, who())
+
+
+def parse_parameters(given: list[str]) -> dict[str, Value]:
     """'cycles=3' to {'cycles': 3}."""
-    parameters: dict[str, int | float | str] = {}
+    parameters: dict[str, Value] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise typer.BadParameter(f"'{text}' is not NAME=VALUE", param_hint="--set")
-        parameters[name.strip()] = _value(value.strip())
+        parameters[name.strip()] = value_of(value.strip())
     return parameters
-
-
-def _value(text: str) -> int | float | str:
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    return text
 
 
 def _wait(station: Client, started: RunView) -> RunView:

@@ -12,6 +12,7 @@ import typer
 from pydantic import BaseModel
 from rich.console import Console
 
+from protocols import library
 from station.access import DEFAULT_URL, token
 from station.client import Client
 
@@ -36,6 +37,12 @@ def who() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # no name for this user id
         return "someone"
+
+
+def protocol_path(protocol: str) -> Path:
+    """A file, or that of the library's protocol of this name; raises `KeyError` that names a close match."""
+    path = Path(protocol)
+    return path if path.suffix in (".yaml", ".yml") or path.is_file() else library.path(protocol)
 
 
 def say_json(content: Any) -> None:

@@ -18,6 +18,7 @@ from station.readings import (
     CycleView,
     EventView,
     Level,
+    MarkerEvent,
     RunState,
     RunView,
     SeriesView,
@@ -31,7 +32,7 @@ from station.store.cycles import cycle_views
 from station.store.database import StoreError, one_line
 from station.store.recent import RecentColumns
 from station.store.reduce import Floats, extremes
-from station.store.schema import READING_FIELDS, STEP_FIELDS, TEXT_FIELDS
+from station.store.schema import MARKER_FIELDS, READING_FIELDS, STEP_FIELDS, TEXT_FIELDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,6 +172,16 @@ class Archive:
                 measured.setdefault(number, []).append(point)
             rows = connection.execute(sa.select(heads).where(heads.c.run_id == run_id).order_by(heads.c.number))
             return tuple(_sweep(row, measured.get(row.number, [])) for row in rows)
+
+    def markers(self, run_id: str, since_s: float | None = None) -> tuple[MarkerEvent, ...]:
+        """What the run's protocol marked, in the order made; `since_s` is in test time, and included."""
+        markers = schema.markers
+        with self._connection() as connection:
+            self._run(connection, run_id)
+            wanted = sa.select(*(markers.c[name] for name in MARKER_FIELDS)).where(markers.c.run_id == run_id)
+            if since_s is not None:
+                wanted = wanted.where(markers.c.test_time_s >= since_s)
+            return tuple(MarkerEvent(*row) for row in connection.execute(wanted.order_by(markers.c.number)))
 
     def events(self, after: int = 0, channel: str | None = None, limit: int = 500) -> tuple[EventView, ...]:
         """Events with number > `after`, oldest first; the newest `limit` of them."""
@@ -385,6 +396,8 @@ def _sweep(row: sa.Row[Any], points: Sequence[Sequence[float | None]]) -> Spectr
         cycle=row.cycle,
         bias_V=row.bias_V,
         amplitude_rms_V=row.amplitude_rms_V,
+        bias_A=row.bias_A,
+        amplitude_rms_A=row.amplitude_rms_A,
         frequency_Hz=frequency,
         real_ohm=real,
         imaginary_ohm=imaginary,

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from station.readings import Event, Level, Reading, RunState, Spectrum, StepSummary
+from station.readings import Event, Level, MarkerEvent, Reading, RunState, Spectrum, StepSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,7 @@ class Batch:
     state: RunState | None = None  # where it changed
     reason: str = ""
     ended: float | None = None
+    markers: tuple[MarkerEvent, ...] = ()
 
     def __post_init__(self) -> None:
         if self.run_id is None and dataclasses.replace(self, run_id="", events=()) != Batch(run_id=""):
@@ -97,6 +98,7 @@ def _batch(entry: dict[str, Any]) -> Batch:
         state=None if entry["state"] is None else RunState(entry["state"]),
         reason=entry["reason"],
         ended=entry["ended"],
+        markers=tuple(MarkerEvent(**row) for row in entry.get("markers", ())),  # none in what version 0.1.0 spooled
     )
 
 

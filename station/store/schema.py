@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-from station.readings import Reading, StepSummary
+from station.readings import MarkerEvent, Reading, StepSummary
 
 metadata = MetaData()
 
@@ -93,6 +93,8 @@ spectra = Table(
     Column("cycle", Integer, nullable=False),
     Column("bias_V", Double),
     Column("amplitude_rms_V", Double),
+    Column("bias_A", Double),
+    Column("amplitude_rms_A", Double),
     sqlite_with_rowid=False,
 )
 
@@ -107,6 +109,23 @@ impedance_points = Table(
     Column("imaginary_ohm", Double),
     ForeignKeyConstraint(["run_id", "number"], ["spectra.run_id", "spectra.number"]),
     sqlite_with_rowid=False,
+)
+
+markers = Table(
+    "markers",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("run_id", Text, ForeignKey("runs.run_id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("test_time_s", Double, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("step_name", Text, nullable=False),
+    Column("cycle", Integer, nullable=False),
+    Column("state_of_charge", Double),
+    Column("triggered", Boolean, nullable=False),
+    Index("markers_of_run", "run_id", "number"),
+    sqlite_autoincrement=True,
 )
 
 # No foreign key: whatever was said about a run is kept, even if that run is not there.
@@ -143,4 +162,5 @@ applied = Table(
 
 READING_FIELDS = tuple(field.name for field in dataclasses.fields(Reading))
 STEP_FIELDS = tuple(field.name for field in dataclasses.fields(StepSummary))
+MARKER_FIELDS = tuple(field.name for field in dataclasses.fields(MarkerEvent))
 TEXT_FIELDS = frozenset({"step_name", "calibration"})

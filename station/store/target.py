@@ -22,7 +22,10 @@ from station.store.database import StoreError, one_line
 Row: TypeAlias = tuple[Any, ...]
 
 _SNAPSHOT_FIELDS = tuple(RunSnapshot.__slots__)
-_SPECTRUM_FIELDS = ("number", "time", "test_time_s", "step", "cycle", "bias_V", "amplitude_rms_V")
+_SPECTRUM_FIELDS = (
+    *("number", "time", "test_time_s", "step", "cycle"),
+    *("bias_V", "amplitude_rms_V", "bias_A", "amplitude_rms_A"),
+)
 _EVENT_FIELDS = ("time", "level", "text", "channel", "run_id", "who")
 
 _snapshot_values = attrgetter(*_SNAPSHOT_FIELDS)
@@ -30,6 +33,7 @@ _reading_values = attrgetter(*schema.READING_FIELDS)
 _step_values = attrgetter(*schema.STEP_FIELDS)
 _spectrum_values = attrgetter(*_SPECTRUM_FIELDS)
 _event_values = attrgetter(*_EVENT_FIELDS)
+_marker_values = attrgetter(*schema.MARKER_FIELDS)
 
 # In this order, so that every row finds the one that it belongs to.
 _INSERTS: tuple[tuple[sa.Table, tuple[str, ...]], ...] = (
@@ -38,6 +42,7 @@ _INSERTS: tuple[tuple[sa.Table, tuple[str, ...]], ...] = (
     (schema.steps, ("run_id", *schema.STEP_FIELDS)),
     (schema.spectra, ("run_id", *_SPECTRUM_FIELDS)),
     (schema.impedance_points, ("run_id", "number", "point", "frequency_Hz", "real_ohm", "imaginary_ohm")),
+    (schema.markers, ("run_id", *schema.MARKER_FIELDS)),
     (schema.events, _EVENT_FIELDS),
 )
 _KEEP_CHECKPOINT = sa.text(
@@ -157,6 +162,7 @@ def _rows(items: Sequence[Numbered]) -> dict[str, list[Row]]:
         run = (entry.run_id,)
         rows["readings"].extend(run + _no_nan(_reading_values(reading)) for reading in entry.readings)
         rows["steps"].extend(run + _no_nan(_step_values(step)) for step in entry.steps)
+        rows["markers"].extend(run + _no_nan(_marker_values(marker)) for marker in entry.markers)
         for spectrum in entry.spectra:
             rows["spectra"].append(run + _no_nan(_spectrum_values(spectrum)))
             rows["impedance_points"].extend(run + point for point in _points(spectrum))

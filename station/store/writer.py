@@ -155,5 +155,8 @@ class Writer:
 
 
 def _changes_place(entry: RunSnapshot | Batch) -> bool:
-    """Whether a run begins, ends, halts or enters another step: that is committed at once, readings twice a second."""
-    return isinstance(entry, RunSnapshot) or bool(entry.steps or entry.state)
+    """Whether a run begins, ends, halts, marks a moment or enters another step: that is committed at once.
+
+    Readings are committed twice a second.
+    """
+    return isinstance(entry, RunSnapshot) or bool(entry.steps or entry.markers or entry.state)

@@ -19,6 +19,7 @@ from drivers.simulated.keithley2450 import VirtualKeithley2450
 from drivers.simulated.keithley_daq6510 import VirtualKeithleyDaq6510
 from drivers.simulated.neware_bts import VirtualNeware
 from drivers.simulated.neware_channel import TesterChannel
+from drivers.simulated.simserv import VirtualSimServ
 from station.bench_station import write_station
 from station.client import Client
 from station.config import StationConfig, read_config
@@ -82,6 +83,12 @@ class Rig:
         return scanner
 
     @property
+    def chamber(self) -> VirtualSimServ:
+        chamber = self.bench.servers["chamber"]
+        assert isinstance(chamber, VirtualSimServ)
+        return chamber
+
+    @property
     def tester(self) -> TesterChannel:
         """The cycler's channel, as a person at the BTS Client has it."""
         tester = self.bench.servers["neware"]
@@ -104,9 +111,9 @@ class Rig:
         data["station"] |= {"poll": "0.2 s", "lost_after": "1.5 s", **station}
         for name, instrument in data["instruments"].items():
             instrument["address"] = self._through_proxy(name)
-            if name in ("smu", "scanner", "neware"):
+            if name in ("smu", "scanner", "neware", "chamber", "frame"):
                 instrument.setdefault("settings", {})["timeout_s"] = 0.7
-        data["instruments"]["eis"]["settings"]["patience_s"] = 1.0
+        data["instruments"]["eis"].setdefault("settings", {})["patience_s"] = 1.0
         for channel in data["channels"].values():
             channel["limits"].pop("pressure")  # tests say in their protocols what is watched
         read = read_config(self.config)  # for its absolute folders
@@ -144,10 +151,16 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
+    with rig_at(SPEED, tmp_path) as rig:
+        yield rig
+
+
+@contextlib.contextmanager
+def rig_at(speed: float, folder: Path) -> Iterator[Rig]:
     epoch = time.time()
-    with VirtualBench(ScaledClock(SPEED, epoch), tmp_path) as bench:
-        config = write_station(bench, tmp_path, epoch=epoch, port=free_port())
-        rig = Rig(tmp_path, bench, config)
+    with VirtualBench(ScaledClock(speed, epoch), folder) as bench:
+        config = write_station(bench, folder, epoch=epoch, port=free_port())
+        rig = Rig(folder, bench, config)
         yield rig
         for proxy in rig.proxies.values():
             proxy.close()

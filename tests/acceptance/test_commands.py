@@ -178,6 +178,26 @@ def test_status_run_export_report(shell: Shell, served: Served, tmp_path: Path) 
     assert (tmp_path / "copy.db").stat().st_size > 0
 
 
+def test_a_question_is_shown_and_answered_and_a_file_brings_what_it_includes(
+    shell: Shell, served: Served, tmp_path: Path
+) -> None:
+    (tmp_path / "pause.yaml").write_text("protocol: pause\nsteps:\n  - rest: {for: 1 s}\n", encoding="utf-8")
+    text = "protocol: ask\nlimits: {voltage: [-0.05 V, 2.9 V]}\nsteps:\n  - prompt: Ready?\n  - include: pause.yaml\n"
+    (tmp_path / "ask.yaml").write_text(text, encoding="utf-8")
+    at = ("--connect", served.url)
+
+    def status() -> dict[str, object]:
+        found: dict[str, object] = shell("status", "--json", *at).json()["channels"][0]
+        return found
+
+    started = shell("run", tmp_path / "ask.yaml", "--channel", "A1", "--cell", "si-half-cell-1", *at)
+    assert (started.code, started.err) == (0, "")
+    wait_until(lambda: status()["question"] == "Ready?", what="for the question")
+    assert "Ready?" in shell("status", *at).out
+    assert shell("confirm", "A1", "--answer", "yes", *at).code == 0
+    wait_until(lambda: status()["state"] == "idle", what="for the end")
+
+
 def test_a_run_that_is_stopped_fails_who_waits_for_it(shell: Shell, served: Served, tmp_path: Path) -> None:
     long = tmp_path / "long.yaml"
     long.write_text(SHORT.replace("60 s", "3 h").replace("30 s", "3 h"), encoding="utf-8")
@@ -197,6 +217,19 @@ def test_a_run_that_is_stopped_fails_who_waits_for_it(shell: Shell, served: Serv
     out, err = waiting.communicate(timeout=30.0)
     assert (waiting.returncode, err) == (1, "")
     assert "stopped by" in out
+
+
+def test_a_table_starts_a_run_for_each_row(shell: Shell, served: Served) -> None:
+    table = served.folder / "runs.csv"
+    table.write_text("cell,channel\ncells/si-half-cell-1.yaml,A9\n", encoding="utf-8")
+    short = served.folder / "protocols" / "short.yaml"
+    run = ("run", short, "--table", table, "--connect", served.url)
+    assert shell(*run).failed_with("runs.csv:2:27", "no channel 'A9'")
+    table.write_text("cell,channel\ncells/si-half-cell-1.yaml,A1\n", encoding="utf-8")
+    assert shell("protocol", "check", short, "--table", table, "--config", served.config).code == 0
+    said = shell(*run, "--wait", "--json")
+    assert (said.code, said.err) == (0, "")
+    assert [(row["channel"], row["state"]) for row in said.json()] == [("A1", "finished")]
 
 
 def test_a_second_station_on_the_port_touches_no_instrument(served: Served) -> None:
@@ -221,6 +254,7 @@ def test_a_second_station_on_the_port_touches_no_instrument(served: Served) -> N
         (("run", "short", "--channel", "A1", "--cell", "si-half-cell-1", "--set", "n=3"), ("no parameter 'n'",)),
         (("pause", "A1"), ("channel A1 is idle", "not running")),
         (("clear-trip", "B1"), ("channel B1 is idle, not tripped",)),
+        (("confirm", "A1", "--answer", "yes"), ("channel A1 is idle", "not running")),
     ],
 )
 def test_what_a_running_station_refuses(

@@ -23,7 +23,7 @@ from drivers.simulated.keithley2450 import VirtualKeithley2450
 from drivers.simulated.neware_bts import VirtualNeware
 from protocols.cell import read_cell
 from protocols.compile import parse_protocol
-from protocols.program import Kind, Program, Repeat
+from protocols.program import Kind, Only, Program, Repeat, Step
 from station.bench_station import write_station
 from station.client import Client
 from station.config import read_config
@@ -43,6 +43,7 @@ COLUMNS = "sequence, time, test_time_s, step, step_name, voltage_V, current_A, s
 HOST = """\
 protocol: Short and varied
 record: {every: 5 s, change: [20 mV]}
+markers: [{name: minute, every: 60 s}]
 limits: {voltage: [-0.05 V, 2.2 V]}
 steps:
   - rest: {for: 40 s}
@@ -52,7 +53,8 @@ steps:
     steps:
       - charge: {at: 0.5 C, hold: 0.7 V, until: {current: 0.2 C}, for: 250 s}
       - rest: {for: 20 s}
-      - impedance: {every: 2 cycles, from: 10 kHz, to: 1 kHz, amplitude: 10 mV, points_per_decade: 3}
+      - impedance: {from: 10 kHz, to: 1 kHz, amplitude: 10 mV, points_per_decade: 3}
+        every: 2 cycles
       - repeat: 2
         steps:
           - discharge: {at: 0.5 C, for: 60 s}
@@ -166,6 +168,7 @@ def _all_idle(client: Client) -> bool:
 def test_a_run_survives_twenty_kills(ordeal: Ordeal) -> None:
     no_committed_reading_is_lost_or_doubled(ordeal)
     every_step_is_done_once_and_in_order(ordeal)
+    each_marker_is_made_once(ordeal)
     charge_is_continuous(ordeal)
     counted_charge_is_the_cells_own(ordeal)
     cycler_records_are_complete(ordeal)
@@ -197,6 +200,23 @@ def every_step_is_done_once_and_in_order(ordeal: Ordeal) -> None:
     assert all(row.step_name == done[row.step - 1] for row in rows(ordeal.database, run_id))
 
 
+def each_marker_is_made_once(ordeal: Ordeal) -> None:
+    """Of the minutes that went by while nobody watched there is one marker, when the station was back."""
+    run_id = ordeal.runs["A1"]
+    times = [float(str(time)) for time in column(ordeal.database, "markers", "time", run_id, "number")]
+    with closing(sqlite3.connect(ordeal.database)) as connection:
+        ((started,),) = connection.execute("SELECT started FROM runs WHERE run_id = ?", (run_id,))
+        told = [
+            time for (time,) in connection.execute("SELECT time FROM events WHERE level = 'marker' ORDER BY number")
+        ]
+    assert told == times
+    minutes = [int((time - started + 1e-6) // 60) for time in times]
+    assert minutes == sorted(set(minutes)), "none is doubled"
+    for earlier, later in itertools.pairwise(times):
+        if later - earlier > 120.0:
+            assert any(earlier <= moment <= later for moment in ordeal.kills_s), "none is lost without a kill"
+
+
 def expected_steps(program: Program, cycles: list[object]) -> list[str]:
     """The program's steps in order; conditional ones by the cycle's number that was counted for them."""
     names: list[str] = []
@@ -210,7 +230,12 @@ def expected_steps(program: Program, cycles: list[object]) -> list[str]:
                 index = operation.start
                 continue
             passes[index] = 0
-        elif operation.every == 1 or (len(names) <= len(cycles) and int(str(cycles[len(names) - 1])) % 2 == 0):
+        elif isinstance(operation, Only):
+            if len(names) > len(cycles) or not operation.allows(int(str(cycles[len(names) - 1]))):
+                index = operation.past
+                continue
+        else:
+            assert isinstance(operation, Step)
             names.append(operation.name)
         index += 1
     return names

@@ -1,11 +1,13 @@
-"""Contract cases: the Solartron pair and the Modbus load cell."""
+"""Contract cases: the Solartron pair, the Modbus load cell and the SIMSERV chamber."""
 
 from __future__ import annotations
 
-from drivers.interface import ForceGauge, ImpedanceSource, Instrument
+from drivers.interface import Chamber, ForceGauge, ImpedanceSource, Instrument, Thermometer
 from drivers.modbus_load_cell import ModbusLoadCell
-from drivers.simulated.clock import ScaledClock
+from drivers.simserv import SimServChamber
+from drivers.simulated.clock import ManualClock, ScaledClock
 from drivers.simulated.modbus_load_cell import LoadCellMap, VirtualModbusLoadCell
+from drivers.simulated.simserv import VirtualSimServ
 from drivers.simulated.solartron import VirtualSolartron
 from drivers.simulated.wiring import FixedCell
 from drivers.solartron import SolartronImpedance
@@ -32,6 +34,11 @@ def read_force(driver: Instrument) -> object:
     return driver.read_force()
 
 
+def read_temperature(driver: Instrument) -> object:
+    assert isinstance(driver, Thermometer)
+    return driver.read_temperature_degC()
+
+
 SPEED = 1e4
 
 
@@ -46,6 +53,15 @@ CASES = [
         open=open_solartron,
         exchange=lambda driver: driver.identify(),
         roles=(Instrument, ImpedanceSource),
+    ),
+    Case(
+        name="simserv",
+        virtual=lambda: VirtualSimServ(ManualClock(), start_s=0.0),
+        open=lambda address: SimServChamber(
+            address, temperature_min_degC=-20.0, temperature_max_degC=80.0, start_wait_s=0.01, timeout_s=0.3
+        ),
+        exchange=read_temperature,
+        roles=(Instrument, Thermometer, Chamber),
     ),
     Case(
         name="modbus-load-cell",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 
 from drivers.interface import (
+    Chamber,
     Current,
     CyclerProgram,
     ForceGauge,
@@ -28,6 +29,7 @@ from drivers.interface import (
     ResistanceMeter,
     Source,
     Sweep,
+    Thermometer,
     Unreachable,
     Voltage,
     WrongInstrument,
@@ -383,6 +385,44 @@ def test_a_force_gauge_reads_a_force_or_says_why_not(bench):
     assert isinstance(force, NoReading) or abs(force) < 1e6
 
 
+# --- thermometers and chambers
+
+
+@in_role(Thermometer)
+def test_a_thermometer_reads_a_temperature_or_says_why_not(bench):
+    temperature = bench.driver.read_temperature_degC()
+    assert isinstance(temperature, NoReading) or -100.0 < temperature < 300.0
+
+
+@in_role(Chamber)
+@pytest.mark.parametrize("temperature_degC", [-300.0, 1e6, float("nan"), float("inf")])
+def test_a_chamber_refuses_where_it_cannot_go_and_sends_nothing(bench, temperature_degC):
+    def refuse() -> None:
+        for act in (bench.driver.check_temperature, bench.driver.set_temperature):
+            with pytest.raises(OutOfRange):
+                act(temperature_degC)
+
+    assert bench.sends(refuse) == b""
+
+
+@in_role(Chamber)
+def test_a_chamber_keeps_its_set_point_when_it_is_made_safe_and_closed(bench):
+    bench.driver.set_temperature(30.0)
+
+    def leave() -> None:
+        bench.driver.make_safe()
+        bench.driver.close()
+
+    assert bench.sends(leave) == b""
+
+
+@in_role(Chamber)
+def test_a_chamber_that_cannot_verify_says_so(bench):
+    bench.proxy.spoil = garble
+    with pytest.raises(InstrumentError):
+        bench.driver.set_temperature(30.0)
+
+
 # --- impedance sources
 
 
@@ -404,6 +444,9 @@ def test_an_impedance_source_measures_each_frequency_in_order(bench):
         Sweep((100.0,), 1e6),
         Sweep((100.0,), float("nan")),
         Sweep((100.0,), 0.01, bias_V=1e6),
+        Sweep((100.0,), None),
+        Sweep((100.0,), None, amplitude_rms_A=1e6),
+        Sweep((100.0,), None, amplitude_rms_A=float("nan")),
     ],
 )
 def test_an_impedance_source_refuses_what_it_cannot_do_and_sends_nothing(bench, sweep):

@@ -376,6 +376,31 @@ def test_changes_of_level_keep_the_output_on_and_a_change_of_function_does_not(s
     assert switched(Current(0.01)) == 1
 
 
+@pytest.mark.parametrize(
+    ("first", "next_one", "sent"),
+    [
+        (Voltage(3.7), Voltage(3.71), [":SOUR:VOLT 3.71"]),  # a ramp's stairs
+        (Current(0.01), Current(0.011), [":SOUR:CURR 0.011"]),  # constant power
+        (Current(-0.01), Current(-0.011), [":SOUR:VOLT 2.5", ":SOUR:VOLT:ILIM 0.011"]),
+    ],
+)
+def test_a_next_set_point_of_the_same_kind_states_the_level_alone_and_verifies_its_limit(
+    smu, virtual, first, next_one, sent
+):
+    protection = Protection(2.5, 4.2, 0.1)
+    smu.apply(first, protection)
+    virtual.received.clear()
+    smu.apply(next_one, protection)
+    told = list(virtual.received)
+    assert [line for line in told if not line.endswith("?")] == ["*CLS", *sent]
+    limit = ":SOUR:CURR:VLIM?" if next_one == Current(0.011) else ":SOUR:VOLT:ILIM?"
+    assert limit in told, "the protection that is in force was read"
+    assert told.count(":OUTP?") == 2
+    smu.apply(next_one, Protection(2.5, 4.1, 0.05))
+    changed = {Voltage(3.71): ":SOUR:VOLT:ILIM 0.05", Current(0.011): ":SOUR:CURR:VLIM 4.1"}.get(next_one)
+    assert changed is None or changed in virtual.received[len(told) :], "a protection that changes is set and verified"
+
+
 def test_while_a_voltage_changes_no_moment_allows_more_than_before_or_after(smu, cell):
     smu.apply(Current(-0.2), LIMITS)
     smu.apply(Voltage(4.0), Protection(2.5, 4.2, 0.01))

@@ -17,6 +17,7 @@ from station.readings import (
     CycleView,
     EventView,
     Level,
+    MarkerEvent,
     ProtocolView,
     RunState,
     RunView,
@@ -45,6 +46,7 @@ class Run:
     planned: int = 300
     sensor: bool = True
     live: bool = True
+    marked: dict[int, float] = field(default_factory=dict)  # more markers: number and test time
     state: RunState = RunState.RUNNING
 
     @cached_property
@@ -129,6 +131,15 @@ class Run:
             )
         return tuple(views)
 
+    def markers(self, now_s: float, since_s: float = 0.0) -> tuple[MarkerEvent, ...]:
+        """At the beginnings of the first, tenth and fortieth cycle."""
+        times = {n: float(self.edges[4 * (n - 1)]) for n in (1, 10, 40)} | self.marked
+        return tuple(
+            MarkerEvent(f"image {n}", 0.0, time_s, 4 * n, "5.1 discharge", n, 0.5, True)
+            for n, time_s in times.items()
+            if since_s <= time_s <= now_s
+        )
+
     def spectra(self, now_s: float) -> tuple[SpectrumView, ...]:
         return tuple(
             _spectrum(number, cycle, self.edges[4 * (cycle - 1)])
@@ -169,7 +180,12 @@ PROTOCOLS = (
         ),
     ),
     ProtocolView(name="formation", title="Formation, three cycles at 0.05 C", summary=("1. Rest for 12 h", "2. …")),
-    ProtocolView(name="rate-test", title="Rate capability, 0.1 C to 5 C", summary=("1. Rest for 1 h",)),
+    ProtocolView(
+        name="rate-test",
+        title="Rate capability, 0.1 C to 5 C",
+        summary=("1. Rest for 1 h", "2. {cycles} times at {rate}"),
+        parameters={"cycles": 5, "rate": "0.1 C"},
+    ),
 )
 CELLS = (
     CellView(name="Si-031", chemistry="µm-Si ‖ Li", description="1.40 mg, 1.13 cm², elastic electrolyte"),
@@ -191,6 +207,7 @@ class Bench:
     test_time_s: float = 48.4 * 10 * 3600
     made: float = field(default_factory=time.time)
     events: list[EventView] = field(default_factory=list)
+    questions: dict[str, str] = field(default_factory=dict)  # by channel
 
     def __post_init__(self) -> None:
         S = ChannelState
@@ -285,6 +302,7 @@ class Bench:
             pressure_Pa=here["pressure_Pa"] if sensor else None,
             pressure_U_Pa=here["pressure_U_Pa"] if sensor else None,
             temperature_degC=here["temperature_degC"],
+            question=self.questions.get(name) if flowing else None,
             instruments=instruments,
         )
 

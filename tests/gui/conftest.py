@@ -69,6 +69,7 @@ def service(shared_service: FakeService) -> FakeService:
     shared_service.commands.clear()
     shared_service.refuse.clear()
     shared_service.delay_s = 0.0
+    bench.questions.clear()
     bench.states, bench.runs = dict(bench.first_states), dict(bench.first_runs)
     for run in bench.runs.values():
         run.live = True

@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
-from station.readings import ChannelState
+from station.readings import ChannelState, ProtocolView
 from tests.gui.bench import CELLS, PROTOCOLS, Bench, Run
 
 AFTER = {
@@ -25,6 +25,7 @@ AFTER = {
     "skip": ChannelState.RUNNING,
     "stop": ChannelState.IDLE,
     "clear-trip": ChannelState.IDLE,
+    "confirm": ChannelState.RUNNING,
 }
 
 
@@ -119,7 +120,9 @@ class FakeService:
             case ["status"]:
                 return self.bench.station()
             case ["protocols"]:
-                return PROTOCOLS
+                return [self._described(protocol.name, {}) for protocol in PROTOCOLS]
+            case ["protocols", name]:
+                return self._described(name, json.loads(query["parameters"]))
             case ["cells"]:
                 return CELLS
             case ["events"]:
@@ -131,6 +134,9 @@ class FakeService:
             case ["runs", run_id, "cycles"]:
                 run = self._run(run_id)
                 return run.cycles(self.bench.now_s(run))
+            case ["runs", run_id, "markers"]:
+                run = self._run(run_id)
+                return run.markers(self.bench.now_s(run), float(query.get("since", 0.0)))
             case ["runs", run_id, "spectra"]:
                 run = self._run(run_id)
                 return run.spectra(self.bench.now_s(run))
@@ -145,6 +151,15 @@ class FakeService:
                     self.rows_whatever_is_asked or int(query["points"]),
                 )
         raise Refusal(404, f"there is no /{'/'.join(parts)}")
+
+    def _described(self, name: str, given: dict[str, Any]) -> ProtocolView:
+        protocol = next(each for each in PROTOCOLS if each.name == name)
+        if wrong := [key for key in given if key not in protocol.parameters]:
+            raise Refusal(422, f"{name}.yaml:3:1: no parameter '{wrong[0]}' here")
+        if given.get("rate") == "fast":
+            raise Refusal(422, f"{name}.yaml:7:9: 'fast' is not a current, such as '1 mA' or '0.2 C'")
+        values = protocol.parameters | given
+        return protocol.model_copy(update={"summary": tuple(line.format(**values) for line in protocol.summary)})
 
     def _run(self, run_id: str) -> Run:
         run = self.bench.find(run_id)
@@ -163,6 +178,8 @@ class FakeService:
             bench.runs[channel] = run
             bench.say(f"started: {body['protocol']} on cell {body['cell']}", channel, who=body["who"])
             return _json(bench.run_view(run))
+        if verb == "confirm":
+            bench.questions.pop(channel)
         bench.states[channel] = AFTER[verb]
         bench.say(f"{verb} asked for", channel, who=body["who"])
         if AFTER[verb] is ChannelState.IDLE:
@@ -187,10 +204,7 @@ class FakeService:
 
 
 def _json(content: object) -> str:
-    if isinstance(content, BaseModel):
-        return content.model_dump_json()
-    assert isinstance(content, list | tuple)
-    return "[" + ",".join(item.model_dump_json() for item in content) + "]"
+    return TypeAdapter(Any).dump_json(content).decode()
 
 
 def _reply(request: BaseHTTPRequestHandler, status: int, content: str) -> None:

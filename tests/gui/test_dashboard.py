@@ -5,17 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QRectF, Qt
 from PySide6.QtGui import QColor, QImage
-from PySide6.QtWidgets import QLabel
+from PySide6.QtWidgets import QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from gui.app import grab, run
 from gui.connection import LiveFeed
 from gui.controls import Action
-from gui.dialogs import ClearTrip, Confirmation, StartDialog
+from gui.dialogs import Answer, ClearTrip, Confirmation, StartDialog
 from gui.event_log import SELECTED
 from gui.main_window import MainWindow
+from gui.plots import MOST_LINES, MarkerLines
 from gui.reduce import MOST_POINTS
 from gui.theme import DARK, LIGHT
 from station.readings import ChannelState, Level
@@ -331,6 +332,168 @@ def test_start_sends_what_was_chosen(qtbot: QtBot, window: MainWindow, service: 
         assert (verb, channel) == ("start", "A5") and wanted.items() <= order.items()
     assert len(service.commands) == 2
     qtbot.waitUntil(lambda: window.history.run_id == "new-A5", timeout=3000)
+
+
+def test_parameters_are_set_before_a_start_and_told_in_words(
+    qtbot: QtBot, window: MainWindow, service: FakeService
+) -> None:
+    window.tiles.select("A5")
+    click(qtbot, window, Action.START)
+    dialog = window.dialog
+    assert isinstance(dialog, StartDialog)
+    qtbot.waitUntil(lambda: dialog.protocols.count() == 3, timeout=3000)
+    assert dialog.parameters.isHidden(), "the first protocol declares none"
+    dialog.protocols.setCurrentRow(2)
+    assert {name: field.text() for name, field in dialog.parameters.fields.items()} == {"cycles": "5", "rate": "0.1 C"}
+    assert "5 times at 0.1 C" in dialog.summary.text() and dialog.start.isEnabled()
+
+    retype(qtbot, dialog.parameters.fields["cycles"], "many")
+    assert not dialog.start.isEnabled()
+    qtbot.waitUntil(lambda: dialog.problem.text == "cycles is a number, such as 5, not 'many'", timeout=3000)
+    retype(qtbot, dialog.parameters.fields["cycles"], "12")
+    qtbot.waitUntil(dialog.start.isEnabled, timeout=3000)
+    assert "12 times at 0.1 C" in dialog.summary.text() and dialog.problem.text == ""
+
+    retype(qtbot, dialog.parameters.fields["rate"], "fast")
+    qtbot.waitUntil(lambda: "'fast' is not a current" in dialog.problem.text, timeout=3000)
+    assert not dialog.start.isEnabled(), "nothing starts that the station could not read"
+    retype(qtbot, dialog.parameters.fields["rate"], "0.1 C")
+    qtbot.waitUntil(dialog.start.isEnabled, timeout=3000)
+    qtbot.mouseClick(dialog.start, LEFT)
+    qtbot.waitUntil(lambda: not dialog.isVisible(), timeout=3000)
+    ((verb, channel, order),) = service.commands
+    assert (verb, channel, order["parameters"]) == ("start", "A5", {"cycles": 12}), "what is as declared is not sent"
+
+
+def retype(qtbot: QtBot, field: QLineEdit, text: str) -> None:
+    field.selectAll()
+    qtbot.keyClicks(field, text)
+
+
+# --- a question to the operator
+
+
+QUESTION = "Open the argon valve, wait until the flow is steady, then confirm"
+
+
+def ask(qtbot: QtBot, window: MainWindow, service: FakeService, channel: str = "A1") -> None:
+    service.bench.questions[channel] = QUESTION
+    qtbot.waitUntil(lambda: window.tiles.text_of(channel).question == QUESTION, timeout=3000)
+
+
+def test_a_question_is_a_banner_on_its_tile_and_beside_it(
+    qtbot: QtBot, window: MainWindow, service: FakeService
+) -> None:
+    click_tile(qtbot, window, "A1")
+    assert Action.CONFIRM not in enabled(window) and window.controls.buttons[Action.CONFIRM].isHidden()
+    assert _share_of(window.tiles.grab().toImage(), window, "A1", window.look.warning_fill) == 0.0
+    ask(qtbot, window, service)
+    assert f"waits for you: {QUESTION}" in window.tiles.text_of("A1").lines()
+    image = window.tiles.grab().toImage()
+    assert _share_of(image, window, "A1", window.look.warning_fill) > 0.15
+    assert _share_of(image, window, "A2", window.look.warning_fill) == 0.0
+    qtbot.waitUntil(lambda: QUESTION in window.controls.question, timeout=3000)
+    assert Action.CONFIRM in enabled(window)
+
+
+def test_the_button_on_the_tile_asks_for_a_note_and_sends_it(
+    qtbot: QtBot, window: MainWindow, service: FakeService
+) -> None:
+    window.header.operator.setText("m.kato")
+    ask(qtbot, window, service, "A2")
+    qtbot.mouseClick(window.tiles, LEFT, pos=window.tiles.confirm_button_of("A2").center())
+    dialog = window.dialog
+    assert isinstance(dialog, Answer) and window.tiles.selection == "A2"
+    assert dialog.question.text() == QUESTION and "channel A2" in dialog.windowTitle()
+    qtbot.keyClicks(dialog.note, "flow 20 sccm at 10:03")
+    qtbot.keyClick(dialog.note, Qt.Key.Key_Return)
+    assert service.commands == [], "the return key is no answer"
+    qtbot.mouseClick(dialog.go, LEFT)
+    qtbot.waitUntil(lambda: service.verbs() == ["confirm"], timeout=3000)
+    assert service.commands[0][1:] == ("A2", {"who": "m.kato", "answer": "flow 20 sccm at 10:03"})
+    qtbot.waitUntil(lambda: window.tiles.text_of("A2").question == "", timeout=3000)
+
+
+def test_not_yet_sends_nothing_and_a_question_that_changed_is_not_answered(
+    qtbot: QtBot, window: MainWindow, service: FakeService
+) -> None:
+    ask(qtbot, window, service)
+    window.tiles.select("A1")
+    click(qtbot, window, Action.CONFIRM)
+    assert isinstance(window.dialog, Answer)
+    qtbot.mouseClick(window.dialog.stay, LEFT)
+    click(qtbot, window, Action.CONFIRM)
+    service.bench.questions["A1"] = "Close the valve"
+    qtbot.waitUntil(lambda: window.tiles.text_of("A1").question == "Close the valve", timeout=3000)
+    assert isinstance(window.dialog, Answer)
+    qtbot.mouseClick(window.dialog.go, LEFT)
+    assert any("has changed since the question" in text for text in window.notices.texts())
+    assert service.commands == []
+
+
+# --- markers
+
+
+def test_markers_are_lines_in_the_time_plots_and_named_under_the_pointer(
+    qtbot: QtBot, window: MainWindow, service: FakeService
+) -> None:
+    window.tiles.select("A1")
+    window.curves.set_span(None)
+    drawn(qtbot, window)
+    run = service.bench.runs["A1"]
+    expected = [marker.test_time_s for marker in run.markers(service.bench.now_s(run))]
+    assert len(expected) == 3
+    for figure in (each for each in window.curves.over_time if each.isVisible()):  # a low window leaves one out
+        qtbot.waitUntil(lambda figure=figure: len(figure.lines.shown_times(figure.lines.viewRect())) == 3, timeout=3000)
+        assert list(figure.lines.shown_times(figure.lines.viewRect())) == pytest.approx(expected)
+    assert "⚑ image 40" in window.curves.voltage.read_at(expected[2])
+    assert "⚑" not in window.curves.voltage.read_at(0.5 * (expected[1] + expected[2]))
+    figure = window.curves.voltage
+    figure.curve.hide()
+    marked = figure.grab().toImage()
+    figure.mark(())
+    bare = figure.grab().toImage()
+    places = [(x, y) for x in range(marked.width()) for y in range(marked.height())]
+    inked = [place for place in places if marked.pixel(*place) != bare.pixel(*place)]
+    assert len({x for x, _ in inked}) in (2, 3), "one at each marker, but where the axis is in its way"
+    assert max(y for _, y in inked) - min(y for _, y in inked) > 0.5 * marked.height(), "over the whole height"
+    figure.mark(run.markers(service.bench.now_s(run)))
+    figure.curve.show()
+
+
+def test_a_marker_that_is_made_is_fetched_without_the_ones_before(
+    qtbot: QtBot, window: MainWindow, service: FakeService
+) -> None:
+    window.tiles.select("A2")
+    drawn(qtbot, window)
+    run = service.bench.runs["A2"]
+    service.asked.clear()
+    run.marked[99] = service.bench.now_s(run)
+    try:
+        service.bench.say("image 99 (step 5.1 discharge, cycle 44)", "A2", Level.MARKER)
+        qtbot.waitUntil(lambda: len(window.curves.voltage.lines.shown_times(QRectF(0, 0, 1e9, 1))) == 4, timeout=5000)
+        asked = [query for path, query in service.asked if path.endswith("/markers")]
+        assert all(float(query["since"]) == run.edges[4 * 39] for query in asked[:1])
+    finally:
+        run.marked.clear()
+
+
+def test_thousands_of_markers_are_a_few_lines(qtbot: QtBot) -> None:
+    lines = MarkerLines()
+    lines.set_times(np.arange(0.0, 1e6, 10.0))
+    assert len(lines.shown_times(QRectF(0.0, 0.0, 1e6, 1.0))) == MOST_LINES
+    assert list(lines.shown_times(QRectF(95.0, 0.0, 20.0, 1.0))) == [100.0, 110.0]
+
+
+def test_markers_can_be_left_out_of_the_events(window: MainWindow, service: FakeService, qtbot: QtBot) -> None:
+    model = window.events.model
+    service.bench.say("tilt (step 5.1 discharge, cycle 49)", "A1", Level.MARKER)
+    qtbot.waitUntil(lambda: model.rowCount() > 0 and model.event_at(0).text.startswith("tilt"), timeout=3000)
+    window.events.levels.setCurrentText("All but markers")
+    assert all(model.event_at(row).level is not Level.MARKER for row in range(model.rowCount()))
+    window.events.levels.setCurrentText("Markers")
+    assert model.event_at(0).text.startswith("tilt")
+    window.events.levels.setCurrentIndex(0)
 
 
 def test_a_refused_command_shows_the_services_words(qtbot: QtBot, window: MainWindow, service: FakeService) -> None:

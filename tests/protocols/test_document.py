@@ -9,9 +9,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from protocols.abilities import Abilities, check_channel
 from protocols.cell import Cell, parse_cell, read_cell
+from protocols.checks import remarks
 from protocols.compile import Protocol, parse_protocol, read_protocol
 from protocols.document import DocumentError
+from protocols.language import Ends, Step
+from tests.protocols import every_technique
+
+NOTHING = Abilities(1e3, (0.0, 0.0), (0.0, 0.0), (1.0, 1.0), *[False] * 7)
+"""Of a channel that can do nothing."""
 
 PROTOCOL = """\
 protocol: Two cycles
@@ -21,7 +28,7 @@ record: {every: 30 s, change: [5 mV, 2 kPa]}
 limits: {voltage: [-0.05 V, 2.2 V], current: 5 mA, pressure: {above: 1.5 MPa}}
 steps:
   - rest: {for: 4 h}
-  - impedance: {from: 1 MHz, to: 0.1 Hz, amplitude: 10 mV, every: 10 cycles}
+  - {every: 10 cycles, impedance: {from: 1 MHz, to: 0.1 Hz, amplitude: 10 mV}}
   - repeat: ${cycles}
     steps:
       - discharge: {at: "${rate}", until: {voltage: 0.02 V, pressure: {above: 600 kPa}}}
@@ -58,20 +65,20 @@ def test_the_examples_are_well_formed() -> None:
         ("above: 600 kPa", "abov: 600 kPa", "p.yaml:11:72: 'abov' is not known here; did you mean 'above'?"),
         ("above: 600 kPa", "xyz: 600 kPa", "p.yaml:11:72: 'xyz' is not known here; known here: above, below"),
         ("voltage: 0.02 V", "voltage: 0.02 A", "p.yaml:11:44: '0.02 A' is not a voltage; a unit like V is wanted"),
-        ("at: 1 mA/cm^2, ", "", "p.yaml:12:9: 'at' is missing"),
+        ("at: 1 mA/cm^2, ", "", "p.yaml:12:9: give exactly one of at, power, resistance"),
         ("protocol: Two cycles\n", "", "p.yaml:1:1: 'protocol' is missing"),
-        ("amplitude: 10 mV", "amplitude: 10", "p.yaml:8:42: 10 has no unit; write it like '10 V'"),
+        ("amplitude: 10 mV", "amplitude: 10", "p.yaml:8:61: 10 has no unit; write it like '10 V'"),
         ("[-0.05 V, 2.2 V]", "[2.2 V, -0.05 V]", "p.yaml:5:1: the voltage limits are in the wrong order"),
         ("[-0.05 V, 2.2 V]", "2.2 V", "p.yaml:5:1: voltage limits are a pair, such as [-0.05 V, 2.2 V]"),
         ("[-0.05 V, 2.2 V]", "[-0.05 V, 2.2]", "p.yaml:5:29: 2.2 has no unit"),
         ("current: 5 mA", "current: 0 mA", "p.yaml:5:1: the current limit is a magnitude above zero"),
         ("${cycles}", "-1", "p.yaml:9:5: 'repeat': input should be greater than or equal to 1, not -1"),
-        ("[5 mV, 2 kPa]", "[5 mV, 2 K]", "p.yaml:4:1: '2 K' is neither a voltage ('5 mV') nor a pressure ('2 kPa')"),
+        ("[5 mV, 2 kPa]", "[5 mV, 2 kg]", "p.yaml:4:1: '2 kg' is no change of voltage (5 mV), current"),
         ("{for: 4 h}", "4 h", "p.yaml:7:5: 'rest' is a mapping of keys to values, not '4 h'"),
         ("cycles: 2", "cycles: [2]", "p.yaml:3:1: parameter 'cycles' is [2]; it should be a number or a text"),
         ("pressure: {above: 600 kPa}", "pressure: 600 kPa", "p.yaml:11:61: say which way: {above: 600 kPa}"),
         ("- rest: {for: 4 h}", "- {rest: {for: 4 h}, hold: {at: 1 V}}", "p.yaml:7:5: a step is exactly one of"),
-        ("for: 4 h}", "for: 4 h", "p.yaml:8:14: "),  # YAML itself: the closing brace is missed here
+        ("for: 4 h}", "for: 4 h", "p.yaml:8:5: "),  # YAML itself: the closing brace is missed here
         ("source: a paper", "source: a paper\nsource: b", 'p.yaml:3:1: found duplicate key "source"'),
         ("source: a paper", "source: 'a paper", "p.yaml:"),
         ("source: a paper", "source: a \x07", "p.yaml:2:11: a character that YAML does not allow, U+0007"),
@@ -121,7 +128,8 @@ def test_aliases_cannot_fill_the_memory() -> None:
 def test_merged_keys_and_comments_are_yaml_too() -> None:
     text = "protocol: x  # a title\ncommon: &slow {at: 1 mA}\nsteps:\n  - charge: {<<: *slow, for: 1 h}\n"
     assert problems_of(text) == [
-        "p.yaml:2:1: 'common' is not known here; known here: protocol, source, notes, parameters, record, limits, steps"
+        "p.yaml:2:1: 'common' is not known here; known here: protocol, source, cell, result, notes, parameters, "
+        "record, markers, limits, steps"
     ]
 
 
@@ -160,11 +168,15 @@ def test_the_capacity_that_1C_refers_to() -> None:
 
 # --- any text at all
 
-WORDS = sorted(set(re.findall(r"[A-Za-z_]+|[-\d.]+|[^\sA-Za-z_\d]", PROTOCOL + CELL)))
+SEEDS = [PROTOCOL, CELL, every_technique.PROTOCOL, every_technique.CELL]
+WORDS = sorted(set(re.findall(r"[A-Za-z_]+|[-\d.]+|[^\sA-Za-z_\d]", "".join(SEEDS))))
 BITS = st.one_of(
     st.sampled_from([*WORDS, "\n", "  ", "- ", ": ", "null", "!!", "&a ", "*a", "${", "}"]), st.text(max_size=3)
 )
-SEEDS = [PROTOCOL, CELL]
+VALUE = re.compile(r"(?<=[:,\[{] )[^\s,:{}\[\]][^,:{}\[\]\n]*|(?<=[{\[])[^\s,:{}\[\]][^,:{}\[\]\n]*")
+VALUES = sorted({match[0] for seed in SEEDS for match in VALUE.finditer(seed)})
+KEYS_AND_VALUES = re.compile(r"[A-Za-z_/]+(?=:)")
+KEYS = sorted({match[0] for seed in SEEDS for match in KEYS_AND_VALUES.finditer(seed)})
 
 
 @st.composite
@@ -178,19 +190,58 @@ def mutated(draw: st.DrawFn) -> str:
     return text
 
 
+@st.composite
+def exchanged(draw: st.DrawFn) -> str:
+    """A valid file with values and keys of other places: it stays YAML, so what is wrong shows later."""
+    text = draw(st.sampled_from([PROTOCOL, every_technique.PROTOCOL]))
+    for _ in range(draw(st.integers(1, 3))):
+        pattern, others = draw(st.sampled_from([(VALUE, VALUES), (VALUE, VALUES), (KEYS_AND_VALUES, KEYS)]))
+        match = draw(st.sampled_from(list(pattern.finditer(text))))
+        text = text[: match.start()] + draw(st.sampled_from(others)) + text[match.end() :]
+    return text
+
+
 def must_be_read_or_refused(text: str) -> None:
     for parse in (parse_protocol, parse_cell):
         try:
             found = parse(text, "f.yaml")
         except DocumentError as error:
-            assert error.problems
-            for problem in error.problems:
-                assert problem.line >= 1
-                assert problem.column >= 1
-                assert problem.line <= len(re.split("\r\n|[\n\r\x85\u2028\u2029]", text)) + 1
-                assert str(problem).startswith("f.yaml:")
+            must_name_places(error, text)
         else:
             assert isinstance(found, Protocol | Cell)
+
+
+def must_name_places(error: DocumentError, text: str) -> None:
+    assert error.problems
+    for problem in error.problems:
+        assert problem.line >= 1
+        assert problem.column >= 1
+        assert problem.line <= len(re.split("\r\n|[\n\r\x85\u2028\u2029]", text)) + 1
+        assert problem.message.strip()
+        assert str(problem).startswith(("f.yaml:", *every_technique.FILES))
+
+
+def test_the_protocol_with_every_technique_has_them_all_and_compiles() -> None:
+    protocol = parse_protocol(every_technique.PROTOCOL, files=every_technique.FILES)
+    written = {step.technique for step in protocol.content.steps} | {"hold"}
+    assert written == set(Step.TECHNIQUES)
+    assert {name for name in Ends.model_fields if name in str(protocol.content.steps)} == set(Ends.model_fields)
+    assert protocol.compile_for(parse_cell(every_technique.CELL)).cycles_planned > 20
+
+
+@settings(max_examples=30, deadline=None)
+@given(exchanged())
+def test_a_file_with_exchanged_parts_compiles_or_is_refused_with_positions(text: str) -> None:
+    """Each line of what follows is reached: reading, compiling, checking, and saying it in words."""
+    try:
+        protocol = parse_protocol(text, "f.yaml", files=every_technique.FILES)
+        assert protocol.summary()
+        program = protocol.compile_for(parse_cell(every_technique.CELL))
+    except DocumentError as error:
+        must_name_places(error, text)
+    else:
+        assert program.steps()
+        must_name_places(DocumentError([*remarks(program), *check_channel(program, NOTHING)]), text)
 
 
 @settings(max_examples=120, deadline=None)

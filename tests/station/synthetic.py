@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from station.readings import Event, Level, Reading, RunState, Spectrum, StepSummary
+from station.readings import Event, Level, MarkerEvent, Reading, RunState, Spectrum, StepSummary
 from station.store import Batch, RunSnapshot
 
 STARTED = 1_790_000_000.0
@@ -128,6 +129,13 @@ class Channel:
     def _record(self, one: Reading) -> None:
         values = {name: getattr(one, name) for name in one.__slots__}
         self.readings.append(Reading(**{**values, "sequence": len(self.readings) + 1}))
+
+
+def marker(number: int, **changes: Any) -> MarkerEvent:
+    """The `number`th of a run, a minute after the one before."""
+    time_s = 60.0 * number
+    made = MarkerEvent(f"image {number}", STARTED + time_s, time_s, 1, "1 rest", 1, 0.5 + 0.01 * number, True)
+    return replace(made, **changes)
 
 
 def half_cell(cycles: int = 3, run_id: str = "run-1") -> Channel:

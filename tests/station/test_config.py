@@ -6,8 +6,10 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 
+from drivers.registry import DRIVERS
 from station import examples
 from station.config import ConfigError, StationConfig, absolute_url, read_config
+from tests.acceptance.frame import Frame
 
 GOOD = """\
 [station]
@@ -160,6 +162,38 @@ def test_a_simulated_bench_polls_by_its_own_clock(tmp_path: Path) -> None:
     assert problems(slow + "\n[simulation]\nspeed = 2\nepoch = 1.79e9\n", tmp_path) == [
         "4: station.lost_after: is not longer than 'poll': every channel would trip between two samples"
     ]
+
+
+CHAMBER = """
+[instruments.chamber]
+driver = "simserv"
+address = "192.168.1.24"
+settings = { temperature_min_degC = 0, temperature_max_degC = 60 }
+"""
+
+
+def test_a_chamber_may_be_named_by_several_channels_and_a_frame_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = 'chamber = "chamber"\n'
+    around = GOOD.replace('source = "smu"\n', f'source = "smu"\n{line}') + line + CHAMBER
+    config = read(around, tmp_path)
+    assert [channel.chamber for channel in config.channels.values()] == ["chamber", "chamber"]
+    monkeypatch.setitem(DRIVERS, "frame-1", Frame)  # type: ignore[attr-defined]
+    framed = around.replace(line, 'frame = "press"\ntrigger = "press"\n')
+    framed += '[instruments.press]\ndriver = "frame-1"\naddress = "192.168.1.25"\n'
+    assert problems(framed, tmp_path) == ["41: channels.B1.frame: 'press' is used by channel A1 already"]
+
+
+@pytest.mark.parametrize(
+    ("key", "capability"),
+    [("chamber", "Chamber"), ("thermometer", "Thermometer"), ("frame", "PressureFrame"), ("trigger", "TriggerOutput")],
+)
+def test_what_is_around_a_cell_must_be_able_to_do_it(key: str, capability: str, tmp_path: Path) -> None:
+    (found,) = problems(GOOD.replace('source = "smu"\n', f'source = "smu"\n{key} = "scanner"\n'), tmp_path)
+    assert found == (
+        f"29: channels.A1.{key}: instrument 'scanner' (keithley-daq6510) cannot be used as this: it is no {capability}"
+    )
 
 
 def test_an_instrument_used_twice(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 from station import export as module
 from station.export import Exported, charge_balance, export, file_name
-from station.store import Archive, StoreError, Writer
+from station.store import Archive, Batch, StoreError, Writer
 from tests.station import synthetic
 
 KNOWN = (
@@ -50,6 +50,24 @@ def recorded(tmp_path: Path, *channels: synthetic.Channel, simulated: bool = Fal
     writer.close()
     assert writer.trouble is None
     return Archive(url)
+
+
+def test_markers_stand_in_a_file_beside_it(tmp_path: Path, channel: synthetic.Channel) -> None:
+    made = (synthetic.marker(1), synthetic.marker(2, state_of_charge=None, triggered=False, name='tilt, "left"'))
+    archive = recorded(tmp_path, channel)
+    assert not any("markers" in file.name for file in export(archive, "run-1", "bdf-csv", tmp_path / "a.bdf.csv").files)
+    writer = Writer(f"sqlite:///{(tmp_path / 'station.db').as_posix()}", tmp_path / "spool")
+    writer.submit(Batch("run-1", markers=made))
+    writer.close()
+    done = export(archive, "run-1", "bdf-csv", tmp_path / "b.bdf.csv")
+    assert tmp_path / "b.markers.csv" in done.files
+    table = pd.read_csv(tmp_path / "b.markers.csv")
+    assert list(table["Marker"]) == ["image 1", 'tilt, "left"']
+    assert list(table["Test Time / s"]) == [60.0, 120.0]
+    assert list(table["Unix Time / s"]) == [one.time for one in made]
+    assert table["State of Charge / 1"][0] == 0.51 and math.isnan(table["State of Charge / 1"][1])
+    assert list(table["Triggered"]) == [1, 0]
+    archive.close()
 
 
 @pytest.fixture(scope="module")

@@ -13,20 +13,20 @@ from pytest import approx
 
 from drivers.interface import CyclerRecord
 from protocols.limits import Limits
-from protocols.program import Kind, Operation, Program, RecordRule, Repeat, Step
+from protocols.program import ConstantCurrent, ConstantVoltage, Kind, Operation, Program, RecordRule, Repeat, Step
 from station import follower
 from station.follower import FollowState
 from station.readings import Reading, StepSummary
 
 T0 = 1_790_000_000.0
-REST = Step(Kind.REST, "1 rest", 1)
-CHARGE = Step(Kind.CHARGE, "2 charge", 2, 1e-3)
-DISCHARGE = Step(Kind.DISCHARGE, "3 discharge", 3, -1e-3)
-HOLD = Step(Kind.HOLD, "4 hold", 4, 1e-3, 2.0)
+REST = Step(Kind.REST, "1 rest", "test.yaml", 1)
+CHARGE = Step(Kind.CHARGE, "2 charge", "test.yaml", 2, ConstantCurrent(1e-3))
+DISCHARGE = Step(Kind.DISCHARGE, "3 discharge", "test.yaml", 3, ConstantCurrent(-1e-3))
+HOLD = Step(Kind.HOLD, "4 hold", "test.yaml", 4, ConstantVoltage(2.0, 1e-3))
 
 
 def program(*operations: Operation) -> Program:
-    return Program("test", "test.yaml", operations, RecordRule(30.0, None, None), Limits())
+    return Program("test", "test.yaml", operations, RecordRule(30.0), Limits())
 
 
 ALL = program(REST, CHARGE, DISCHARGE, HOLD, Repeat(1, 3))
@@ -127,7 +127,7 @@ def test_a_loop_around_a_single_step_is_seen_by_the_clock_that_starts_anew() -> 
 
 
 def test_the_two_parts_of_a_cccv_are_one_charge_and_lose_nothing() -> None:
-    cccv = program(replace(CHARGE, voltage_V=3.9), DISCHARGE)
+    cccv = program(replace(CHARGE, hold_V=3.9), DISCHARGE)
     tester = Recorder().step(1, 1e-3, 600.0).part(1, [1e-3, 0.5e-3, 0.25e-3]).step(2, -1e-3, 600.0)
     _, readings, steps = followed(tester, cccv)
     assert [one.step_name for one in steps] == ["2 charge", "2 charge", "3 discharge"]

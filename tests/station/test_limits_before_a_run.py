@@ -6,7 +6,7 @@ import pytest
 
 from protocols.limits import Limits
 from station import sequencer
-from station.channel import beyond_limits
+from station.preflight import beyond_limits
 from station.run import Request, prepare
 from station.sequencer import Sample
 
@@ -18,14 +18,14 @@ RUN = prepare("run", "A1", Request(PROTOCOL, "p.yaml", CELL, "c.yaml"), 0.0)
 @pytest.mark.parametrize(
     ("limits", "said"),
     [
-        (Limits(current_max_A=2e-3), ["p.yaml:3:1: step '1 charge 2 mA': 2 mA is not below the limit in force, 2 mA"]),
+        (Limits(current_max_A=2e-3), ["p.yaml:3:5: step '1 charge 2 mA': 2 mA is not below the limit in force, 2 mA"]),
         (Limits(voltage_max_V=2.0), ["2 V is not between the limits in force, -inf V and 2 V"]),
-        (Limits(voltage_min_V=1.6), ["p.yaml:4:1: step '2 hold 1.5 V'"]),
+        (Limits(voltage_min_V=1.6), ["p.yaml:4:5: step '2 hold 1.5 V'"]),
         (Limits(voltage_min_V=0.0, voltage_max_V=2.1, current_max_A=3e-3), []),
     ],
 )
 def test_a_step_beyond_the_limits_in_force_is_named(limits: Limits, said: list[str]) -> None:
-    problems = beyond_limits(RUN, limits)
+    problems = beyond_limits(RUN.program, limits)
     assert len(problems) == len(said)
     assert all(words in str(problem) for problem, words in zip(problems, said, strict=True))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import html.parser
 import json
 import re
@@ -54,6 +55,28 @@ def recorded(tmp_path: Path, channel: synthetic.Channel, *extra: Batch, simulate
     writer.close()
     assert writer.trouble is None
     return Archive(url)
+
+
+def test_markers_are_lines_in_the_figures_and_a_table_of_their_own(tmp_path: Path) -> None:
+    made = tuple(synthetic.marker(number) for number in range(1, 701))
+    events = tuple(Event(one.time, Level.MARKER, one.name, "A1", "run-1") for one in made)
+    archive = recorded(tmp_path, synthetic.half_cell(cycles=1), Batch("run-1", markers=made, events=events))
+    write_report(archive, "run-1", tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Markers" in Page(text).headings
+    assert "200 older markers are in the database alone" in text
+    assert "<td>image 700</td><td>1 rest, cycle 1</td><td>750.0 %</td><td>triggered</td>" in text
+    assert '<td class="marker">' not in text, "they would push the events that matter out of the table"
+    assert "Broken vertical lines are the protocol's markers" in html.unescape(text)
+
+
+def test_marker_lines_are_few_enough_to_see_the_curve() -> None:
+    time_s, flat = np.array([0.0, 1e4]), np.array([1.0, 1.0])
+    none = figures.voltage_and_current(time_s, flat, flat)
+    some = figures.voltage_and_current(time_s, flat, flat, np.array([5e3]))
+    many = figures.voltage_and_current(time_s, flat, flat, np.linspace(0, 1e4, 5000))
+    counts = [text.count("stroke-dasharray") for text in (none, some, many)]
+    assert counts == [0, 2, 2 * figures.MOST_MARKERS]
 
 
 def test_a_whole_run_on_one_page(tmp_path: Path) -> None:

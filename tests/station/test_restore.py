@@ -7,33 +7,21 @@ from dataclasses import replace
 
 import pytest
 
-from protocols.cell import parse_cell
-from protocols.compile import parse_protocol
+from protocols.program import Kind, Quantity, RecordRule, Repeat
 from station import sequencer
-from station.sequencer import (
-    Finish,
-    HoldCurrent,
-    HoldVoltage,
-    MeasureImpedance,
-    OpenCircuit,
-    Outcome,
-    Phase,
-    Sample,
-    State,
-    mean_over_gap_A,
-)
+from station.commands import Finish, HoldCurrent, HoldVoltage, MeasureImpedance, OpenCircuit
+from station.sequencer import Outcome, Phase, Sample, State, mean_over_gap_A
+from tests.station.sequences import above, charge, discharge, end, ends, impedance, program, rest
 
-PROGRAM = parse_protocol("""\
-protocol: Steps
-record: {every: 10 s}
-limits: {voltage: [0 V, 5 V], current: 10 mA}
-steps:
-  - charge: {at: 1 mA, hold: 4 V, until: {current: 0.1 mA}}
-  - rest: {for: 5 s}
-  - discharge: {at: 2 mA, for: 1 h}
-  - impedance: {from: 1 kHz, to: 1 Hz, amplitude: 10 mV}
-  - charge: {at: 3 mA, for: 1 h}
-""").compile_for(parse_cell("cell: one\nlimits: {voltage: [0 V, 5 V], current: 10 mA}\n", "cell"))
+PROGRAM = program(
+    charge(1e-3, 4.0, current_below=1e-4),
+    rest(5),
+    discharge(2e-3, time=3600),
+    impedance(),
+    charge(3e-3, time=3600),
+    rule=RecordRule(10.0),
+)
+DISCHARGE = PROGRAM.operations[2]
 GAP_S = 100.0
 
 
@@ -74,11 +62,11 @@ def test_a_source_found_off_counts_nothing_and_its_step_goes_on() -> None:
     assert outcome.commands == (HoldCurrent(1e-3, 4.0),)
 
 
-@pytest.mark.parametrize(("voltage_V", "current_A", "name"), [(3.9, 0.0, "2 rest"), (3.6, -2e-3, "3 discharge 2 mA")])
+@pytest.mark.parametrize(("voltage_V", "current_A", "name"), [(3.9, 0.0, "rest"), (3.6, -2e-3, "discharge")])
 def test_the_current_tells_how_many_steps_ended_unseen(voltage_V: float, current_A: float, name: str) -> None:
     outcome = found(charging(), voltage_V, current_A)
     ended = [step.end_reason for step in outcome.steps]
-    if name == "2 rest":
+    if name == "rest":
         assert ended == ["ended unseen", "time ≥ 5 s"]  # the gap was longer than the rest
     else:
         assert sequencer.current_step(PROGRAM, outcome.state).name == name
@@ -86,10 +74,22 @@ def test_the_current_tells_how_many_steps_ended_unseen(voltage_V: float, current
     assert bridged_C(charging(), outcome) == pytest.approx(current_A * GAP_S)
 
 
+def test_a_step_that_was_reached_by_a_jump_is_recognised_too() -> None:
+    """Pulses with rests, until a voltage ends them and the cell is discharged."""
+    pulse = replace(charge(1e-3, time=60.0), ends=(end(above(Quantity.VOLTAGE, 4.0), then=3), *ends(time=60.0)))
+    one = program(pulse, rest(60.0), Repeat(0, 100), discharge(2e-3, time=3600.0))
+    state = sequencer.begin(one, 0.0).state
+    for time in (0.0, 10.0):
+        state = sequencer.advance(one, state, Sample(time, 3.9, 1e-3)).state
+    outcome = sequencer.restore(one, state, Sample(110.0, 3.9, -2e-3), True)
+    assert sequencer.current_step(one, outcome.state).kind is Kind.DISCHARGE
+    assert bridged_C(state, outcome) == pytest.approx(-2e-3 * 100.0)
+
+
 def test_a_sweep_is_not_passed_over() -> None:
     """Of a charge at 3 mA, which comes after the sweep: the discharge before it is done again."""
     state = charging()
-    while sequencer.current_step(PROGRAM, state).name != "3 discharge 2 mA":
+    while sequencer.current_step(PROGRAM, state) is not DISCHARGE:
         state = sequencer.skip(PROGRAM, state, 30.0).state
     state = sequencer.advance(PROGRAM, state, Sample(30.0, 3.5, -2e-3)).state
     outcome = found(state, 3.5, 3e-3)
@@ -121,7 +121,7 @@ def test_a_program_that_was_done_is_finished() -> None:
 
 def test_an_unfinished_sweep_is_measured_anew() -> None:
     state = charging()
-    while sequencer.current_step(PROGRAM, state).sweep is None:
+    while sequencer.current_step(PROGRAM, state).kind is not Kind.IMPEDANCE:
         state = sequencer.skip(PROGRAM, state, 30.0).state
     (command,) = found(state, 3.5, 0.0, is_on=False).commands
     assert isinstance(command, MeasureImpedance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,20 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
 
-from protocols.program import Kind, RecordRule, Repeat, Step
+from protocols.program import Kind, Only, Program, Question, RecordRule, Repeat, Step, VoltageRamp
 from station import sequencer
-from station.sequencer import (
-    Command,
-    Finish,
-    HoldCurrent,
-    HoldVoltage,
-    MeasureImpedance,
-    OpenCircuit,
-    Outcome,
-    Phase,
-    Rest,
-    Sample,
-)
+from station.commands import Command, Finish, HoldCurrent, HoldVoltage, MeasureImpedance, OpenCircuit, Rest
+from station.sequencer import Outcome, Phase, Sample, State
 from tests.station.sequences import (
     SWEEP,
     T0,
@@ -31,10 +22,13 @@ from tests.station.sequences import (
     assert_charge_balance,
     charge,
     discharge,
+    does,
     ends,
+    hold,
     impedance,
     program,
     rest,
+    spectrum,
 )
 
 # --- a step
@@ -55,10 +49,10 @@ def test_begin_enters_the_first_step_with_one_command() -> None:
         (charge(voltage_above=3.9), HoldCurrent(1e-3, 3.9)),
         (charge(voltage_above=3.9, voltage_below=1.0), HoldCurrent(1e-3, 3.9)),
         (discharge(voltage_below=0.05), HoldCurrent(-1e-3, 0.05)),
-        (replace(charge(time=1, voltage_above=4.0), voltage_V=3.9), HoldCurrent(1e-3, 3.9)),
-        (replace(discharge(time=1), voltage_V=0.1), HoldCurrent(-1e-3, 0.1)),
-        (Step(Kind.HOLD, "hold", 1, 5e-3, 2.0, ends=ends(time=1)), HoldVoltage(2.0, 5e-3)),
-        (Step(Kind.HOLD, "hold", 1, None, 2.0, ends=ends(time=1)), HoldVoltage(2.0, None)),
+        (charge(hold_V=3.9, time=1, voltage_above=4.0), HoldCurrent(1e-3, 3.9)),
+        (discharge(hold_V=0.1, time=1), HoldCurrent(-1e-3, 0.1)),
+        (hold(2.0, 5e-3, time=1), HoldVoltage(2.0, 5e-3)),
+        (hold(2.0, time=1), HoldVoltage(2.0, None)),
         (impedance(), MeasureImpedance(SWEEP)),
     ],
 )
@@ -99,7 +93,7 @@ def test_capacity_ends_a_step_as_a_magnitude() -> None:
 
 @given(st.floats(0.001, 1e7), st.floats(0, 1e5))
 def test_a_time_ends_exactly_when_it_was_due(seconds: float, start: float) -> None:
-    one = program(rest(seconds), rule=RecordRule(1e9, None, None))
+    one = program(rest(seconds), rule=RecordRule(1e9))
     state = sequencer.begin(one, T0 + start).state
     state = sequencer.advance(one, state, Sample(T0 + start, 1.0, 0.0)).state
     due = sequencer.next_due(one, state)
@@ -121,7 +115,7 @@ def test_the_next_sample_is_due_for_the_sooner_of_record_and_end() -> None:
 
 
 def test_constant_current_goes_over_to_constant_voltage_and_only_there_a_current_ends_it() -> None:
-    step = replace(charge(1e-3, current_below=1e-4), voltage_V=3.9)
+    step = charge(1e-3, 3.9, current_below=1e-4)
     log = Log(program(step, rest(1)))
     log.sample(0, 3.0, 5e-5)  # not at its current yet: this must not end it
     log.sample(1, 3.89, 1e-3)
@@ -136,7 +130,7 @@ def test_constant_current_goes_over_to_constant_voltage_and_only_there_a_current
 
 
 def test_discharge_to_a_hold() -> None:
-    log = Log(program(replace(discharge(1e-3, current_below=1e-4), voltage_V=0.1)))
+    log = Log(program(discharge(1e-3, 0.1, current_below=1e-4)))
     log.sample(0, 0.11, -1e-3)
     log.sample(1, 0.1, -1e-3)
     assert log.commands[1:] == [HoldVoltage(0.1, 1e-3)]
@@ -146,7 +140,7 @@ def test_discharge_to_a_hold() -> None:
 
 def test_a_hold_ends_by_its_current_whatever_its_sign() -> None:
     for sign in (1, -1):
-        log = Log(program(Step(Kind.HOLD, "hold", 1, 1e-3, 2.0, ends=ends(current_below=1e-4))))
+        log = Log(program(hold(2.0, 1e-3, current_below=1e-4)))
         log.sample(0, 2.0, sign * 1e-3)
         log.sample(1, 2.0, sign * 1e-4)
         assert log.state.phase is Phase.FINISHED
@@ -193,11 +187,53 @@ def test_a_spectrum_belongs_to_its_step_and_cycle() -> None:
     assert log.state.phase is Phase.FINISHED
 
 
+HAPPENINGS = {
+    "advance": lambda one, state: sequencer.advance(one, state, Sample(T0 + 50.0, 3.9, 1e-3)),
+    "record": lambda one, state: sequencer.record(one, state, Sample(T0 + 50.0, 3.9, 1e-3)),
+    "swept": lambda one, state: sequencer.swept(one, state, spectrum(T0 + 50.0), T0 + 50.0),
+    "confirm": lambda one, state: sequencer.confirm(one, state, T0 + 50.0, "yes"),
+    "pause": lambda one, state: sequencer.pause(one, state, T0 + 50.0),
+    "resume": lambda one, state: sequencer.resume(one, state, T0 + 50.0),
+    "skip": lambda one, state: sequencer.skip(one, state, T0 + 50.0),
+    "stop": lambda one, state: sequencer.stop(one, state, T0 + 50.0, "enough"),
+    "restored on": lambda one, state: sequencer.restore(one, state, Sample(T0 + 50.0, 3.9, 1e-3), True),
+    "restored off": lambda one, state: sequencer.restore(one, state, Sample(T0 + 50.0, 3.9, 0.0), False),
+    "restored further on": lambda one, state: sequencer.restore(one, state, Sample(T0 + 50.0, 3.9, -2e-3), True),
+    "next due": lambda one, state: sequencer.next_due(one, state),
+    "before the gap": lambda one, state: sequencer.before_gap_A(one, state, Sample(T0 + 50.0, 3.9, 1e-3)),
+}
+
+
+@pytest.mark.parametrize("happen", HAPPENINGS.values(), ids=HAPPENINGS)
+@pytest.mark.parametrize("paused", [False, True])
+@pytest.mark.parametrize(
+    "step",
+    [
+        charge(1e-3, 3.9, current_below=1e-4, time=1e3),
+        impedance(),
+        does(Kind.PROMPT, Question("Well?")),
+        does(Kind.RAMP, VoltageRamp(None, 4.0, 1e-3, 1e-2)),
+    ],
+    ids=lambda step: step.kind.value,
+)
+def test_nothing_that_happens_changes_a_state_that_was_given(
+    step: Step, paused: bool, happen: Callable[[Program, State], object]
+) -> None:
+    log = Log(program(step, discharge(2e-3, time=1e3)))
+    log.sample(0.0, 3.0, 1e-3)
+    log.sample(1.0, 3.0, 1e-3)
+    if paused:
+        log.pause(2.0)
+    before = sequencer.dump(log.state)
+    happen(log.program, log.state)
+    assert sequencer.dump(log.state) == before
+
+
 # --- what is recorded
 
 
 def test_recorded_by_time_and_by_change() -> None:
-    log = Log(program(rest(1e6), rule=RecordRule(30.0, 5e-3, 2e3)))
+    log = Log(program(rest(1e6), rule=RecordRule(30.0, voltage_V=5e-3, pressure_Pa=2e3)))
     for at in range(0, 61, 10):
         log.sample(at, 1.0, pressure_Pa=5e5)
     log.sample(61, 1.004, pressure_Pa=5e5)
@@ -210,7 +246,7 @@ def test_recorded_by_time_and_by_change() -> None:
 
 
 def test_a_kink_of_the_current_is_recorded_where_it_is() -> None:
-    log = Log(program(charge(time=1e6), rule=RecordRule(1000.0, None, None)))
+    log = Log(program(charge(time=1e6), rule=RecordRule(1000.0)))
     for at in range(0, 100, 10):
         log.sample(at, 1.0, 1e-3)
     for at in range(100, 200, 10):
@@ -219,7 +255,7 @@ def test_a_kink_of_the_current_is_recorded_where_it_is() -> None:
 
 
 def test_the_noise_of_a_rest_fills_no_database() -> None:
-    log = Log(program(rest(1e6), rule=RecordRule(1000.0, None, None)))
+    log = Log(program(rest(1e6), rule=RecordRule(1000.0)))
     for at in range(2000):
         log.sample(at, 1.0, 1e-9 * math.sin(at * at))
     assert len(log.readings) == 2
@@ -248,7 +284,7 @@ def test_a_cycle_begins_where_the_first_direction_comes_again(directions: str, c
 
 
 def test_impedance_every_so_many_cycles() -> None:
-    log = Log(program(discharge(time=10), charge(time=10), impedance(every=3), Repeat(0, 10)))
+    log = Log(program(discharge(time=10), charge(time=10), Only(4, every=3), impedance(), Repeat(0, 10)))
     at = 0.0
     while log.state.phase is Phase.RUNNING:
         at += 5
@@ -264,7 +300,7 @@ def test_impedance_every_so_many_cycles() -> None:
 
 
 def test_a_pause_stops_the_clock_and_loses_no_charge() -> None:
-    log = Log(program(charge(1e-3, time=100), rest(1), rule=RecordRule(1e6, None, None)))
+    log = Log(program(charge(1e-3, time=100), rest(1), rule=RecordRule(1e6)))
     for at in (0, 20, 40):
         log.sample(at, 1.0, 1e-3)
     log.pause(45)
@@ -288,7 +324,7 @@ def test_a_pause_stops_the_clock_and_loses_no_charge() -> None:
 
 
 def test_a_hold_is_resumed_as_a_hold() -> None:
-    log = Log(program(replace(charge(1e-3, current_below=1e-4), voltage_V=3.9)))
+    log = Log(program(charge(1e-3, 3.9, current_below=1e-4)))
     log.sample(0, 3.9, 1e-3)
     log.pause(1)
     log.resume(2)
@@ -341,7 +377,7 @@ def test_what_ended_during_the_gap_ends_at_once() -> None:
 
 
 def test_a_source_that_was_found_off_counts_nothing_and_the_clock_stood() -> None:
-    log = Log(program(charge(1e-3, time=100), rule=RecordRule(1e6, None, None)))
+    log = Log(program(charge(1e-3, time=100), rule=RecordRule(1e6)))
     for at in (0, 20, 40):
         log.sample(at, 1.0, 1e-3)
     log.restore(3640, 0.9, 0.0, on=False)
@@ -389,8 +425,8 @@ def test_a_source_that_does_something_else_is_told_again_and_nothing_is_bridged(
 
 
 def test_a_current_that_decayed_in_the_gap_is_bridged_by_an_estimate() -> None:
-    step = Step(Kind.HOLD, "hold", 1, 1e-2, 2.0, ends=ends(time=1e6))
-    log = Log(program(step, rule=RecordRule(1e6, None, None)))
+    step = hold(2.0, 1e-2, time=1e6)
+    log = Log(program(step, rule=RecordRule(1e6)))
 
     def current_A(at: float) -> float:
         return 1e-3 * math.exp(-at / 1000)
@@ -472,11 +508,15 @@ def test_whatever_had_ended_stays_ended_and_open() -> None:
 nothing = st.sampled_from([math.nan, math.inf, -math.inf])
 
 
-@given(nothing, st.sampled_from(["time", "voltage_V", "current_A"]), st.sampled_from(list(Kind)))
-def test_no_number_ends_nothing_counts_nothing_and_commands_nothing(value: float, which: str, kind: Kind) -> None:
-    sweep = SWEEP if kind is Kind.IMPEDANCE else None
-    every = ends(voltage_above=3.0, voltage_below=0.5, current_below=1e-4, capacity=1.0, time=1e6)
-    step = Step(kind, "it", 1, 1e-3, 2.5, sweep, ends=() if sweep else every)
+EVERY = {"voltage_above": 3.0, "voltage_below": 0.5, "current_below": 1e-4, "capacity": 1.0, "time": 1e6}
+
+
+@given(
+    nothing,
+    st.sampled_from(["time", "voltage_V", "current_A"]),
+    st.sampled_from([rest(1e6), charge(**EVERY), charge(hold_V=2.5, **EVERY), hold(2.5, **EVERY), impedance()]),
+)
+def test_no_number_ends_nothing_counts_nothing_and_commands_nothing(value: float, which: str, step: Step) -> None:
     log = Log(program(step))
     log.sample(0, 1.0, 1e-3, pressure_Pa=math.nan)
     before = log.result()

@@ -1,39 +1,20 @@
-"""The sequencer over any program and any samples: the order of steps, the charge in the rows, a crash anywhere."""
+"""The recorded rows of a step give its charge back, whatever the rule, the samples, the pauses and the gaps."""
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest import approx
 
-from protocols.program import DIRECTIONS, Kind, Operation, RecordRule, Repeat, Step
+from protocols.program import RecordRule
 from station import sequencer
-from station.sequencer import (
-    CHARGE_TOLERANCE,
-    Command,
-    Finish,
-    HoldCurrent,
-    HoldVoltage,
-    MeasureImpedance,
-    OpenCircuit,
-    Phase,
-    Rest,
-)
 from tests.station.sequences import (
     T0,
     Log,
     assert_charge_balance,
     charge,
     discharge,
-    ends,
-    impedance,
     program,
-    trapezoid_Ah,
 )
 
 currents = st.floats(1e-6, 1e-2)
@@ -41,8 +22,8 @@ intervals = st.floats(0.01, 500.0)
 rules = st.builds(
     RecordRule,
     st.floats(0.5, 5000.0),
-    st.one_of(st.none(), st.floats(1e-4, 0.1)),
-    st.one_of(st.none(), st.floats(100.0, 1e4)),
+    voltage_V=st.one_of(st.none(), st.floats(1e-4, 0.1)),
+    pressure_Pa=st.one_of(st.none(), st.floats(100.0, 1e4)),
 )
 samples = st.lists(st.tuples(intervals, st.floats(0.0, 4.0), currents, st.floats(1e5, 1e6)), min_size=1, max_size=60)
 
@@ -88,187 +69,3 @@ def test_the_rows_give_the_charge_back_with_pauses_and_gaps_too(
     log.take(sequencer.stop(log.program, log.state, T0 + at, "enough"))
     if log.readings:
         assert_charge_balance(log)
-
-
-# --- random programs on a toy cell
-
-times = st.floats(0.5, 30.0)
-conditions = st.one_of(
-    st.builds(lambda t: ends(time=t), times),
-    st.builds(lambda t, v: ends(time=t, voltage_above=v), times, st.floats(1.5, 3.0)),
-    st.builds(lambda t, v: ends(voltage_below=v, time=t), times, st.floats(1.5, 3.0)),
-    st.builds(lambda t, q: ends(capacity=q, time=t), times, st.floats(1e-7, 1e-5)),
-    st.builds(lambda t, p: ends(time=t, pressure_above=p), times, st.floats(1e5, 1e6)),
-)
-amperes = st.floats(1e-4, 1e-2)
-steps = st.one_of(
-    st.builds(lambda t: Step(Kind.REST, "", 1, ends=ends(time=t)), times),
-    st.builds(lambda i, e: Step(Kind.CHARGE, "", 1, i, ends=e), amperes, conditions),
-    st.builds(lambda i, e: Step(Kind.DISCHARGE, "", 1, -i, ends=e), amperes, conditions),
-    st.builds(
-        lambda i, v, t: Step(Kind.CHARGE, "", 1, i, v, ends=ends(current_below=i / 10, time=t)),
-        amperes,
-        st.floats(1.5, 3.0),
-        times,
-    ),
-    st.builds(
-        lambda i, v, t: Step(Kind.DISCHARGE, "", 1, -i, v, ends=ends(current_below=i / 10, time=t)),
-        amperes,
-        st.floats(1.5, 3.0),
-        times,
-    ),
-    st.builds(
-        lambda i, v, e: Step(Kind.HOLD, "", 1, i, v, ends=e),
-        st.one_of(st.none(), amperes),
-        st.floats(1.5, 3.0),
-        conditions,
-    ),
-    st.builds(impedance, st.integers(1, 3)),
-)
-Tree = Step | tuple[int, list["Tree"]]
-trees = st.lists(
-    st.recursive(
-        steps, lambda inner: st.tuples(st.integers(1, 3), st.lists(inner, min_size=1, max_size=3)), max_leaves=6
-    ),
-    min_size=1,
-    max_size=4,
-)
-
-
-def flat(tree: Sequence[Tree], start: int = 0) -> list[Operation]:
-    """As the compiler makes it: a loop's steps, then the jump."""
-    found: list[Operation] = []
-    for node in tree:
-        here = start + len(found)
-        if isinstance(node, Step):
-            found.append(replace(node, name=f"{here} {node.kind}"))
-        else:
-            found += flat(node[1], here)
-            found.append(Repeat(here, node[0]))
-    return found
-
-
-@dataclass
-class Naive:
-    """Goes through the written protocol as a person reads it; counts cycles as the user's guide says."""
-
-    operations: list[Operation]
-    cycle: int = 1
-    first: int = 0
-    last: int = 0
-
-    def walk(self, tree: Sequence[Tree], start: int = 0) -> Iterator[tuple[str, int]]:
-        index = start
-        for node in tree:
-            if isinstance(node, Step):
-                step = self.operations[index]
-                assert isinstance(step, Step)
-                if self.cycle % step.every == 0:
-                    self._count(DIRECTIONS.get(step.kind, 0))
-                    yield step.name, self.cycle
-                index += 1
-            else:
-                for _ in range(node[0]):
-                    yield from self.walk(node[1], index)
-                index += len(flat(node[1])) + 1
-
-    def _count(self, direction: int) -> None:
-        if direction:
-            self.first = self.first or direction
-            self.cycle += direction == self.first and self.last == -self.first
-            self.last = direction
-
-
-@dataclass
-class ToyCell:
-    """A capacitor with a resistor, driven by the last command."""
-
-    command: Command = field(default_factory=Rest)
-    charge_C: float = 0.0
-
-    def go_on(self, seconds: float) -> tuple[float, float]:
-        """Voltage and current after `seconds`."""
-        ocv = 2.0 + 10.0 * self.charge_C
-        match self.command:
-            case HoldCurrent(current):
-                amps = current
-            case HoldVoltage(voltage, limit):
-                most = limit if limit is not None else 0.05
-                amps = max(-most, min(most, (voltage - ocv) / 50.0))
-            case _:
-                amps = 0.0
-        self.charge_C += amps * seconds
-        return 2.0 + 10.0 * self.charge_C + 50.0 * amps, amps
-
-
-def run(log: Log, data: st.DataObject, *, crash: bool = False) -> None:
-    """Sample at random intervals until the program is done; with `crash`, only the written state survives a sample."""
-    cell, at, taken = ToyCell(), 0.0, 0
-    interval = data.draw(st.floats(0.5, 7.0))
-    while log.state.phase is Phase.RUNNING:
-        new, taken = log.commands[taken:], len(log.commands)
-        for command in new:
-            cell.command = command
-        at += interval * (0.5 + (taken * 7919 % 97) / 97)
-        if isinstance(cell.command, MeasureImpedance):
-            log.swept(at)
-        else:
-            voltage, current = cell.go_on(interval)
-            log.sample(at, voltage, current, pressure_Pa=3e5 + 1e7 * cell.charge_C)
-        if crash:
-            log.state = sequencer.load(sequencer.dump(log.state))
-        assert len(log.steps) < 2000
-
-
-@settings(max_examples=80, deadline=None)
-@given(trees, rules, st.data())
-def test_steps_are_executed_as_a_naive_interpreter_reads_them(
-    tree: list[Tree], rule: RecordRule, data: st.DataObject
-) -> None:
-    operations = flat(tree)
-    log = Log(program(*operations, rule=rule))
-    run(log, data)
-    expected = list(Naive(operations).walk(tree))
-    assert [(one.step_name, one.cycle) for one in log.steps] == expected
-    assert [one.step for one in log.steps] == list(range(1, len(expected) + 1))
-    assert log.commands[-2:] == [OpenCircuit(), Finish()]
-    held = sum(isinstance(one, HoldVoltage) for one in log.commands) - sum(one.kind == Kind.HOLD for one in log.steps)
-    assert held >= 0  # constant current that went over to constant voltage is told once more
-    assert len(log.commands) == len(log.steps) + held + 2
-    assert math.isfinite(log.state.net_capacity_Ah)
-    assert log.state.net_capacity_Ah == approx(sum(one.capacity_Ah for one in log.steps), rel=1e-9, abs=1e-15)
-    by_hand = [one for one in operations if isinstance(one, Step)]
-    if any(one.kind in DIRECTIONS for one in by_hand) and not any(one.kind is Kind.IMPEDANCE for one in by_hand):
-        assert log.program.cycles_planned == expected[-1][1]
-    assert [one.number for one in log.spectra] == list(range(1, len(log.spectra) + 1))
-    if log.readings:
-        for step, rows in itertools.groupby(log.readings, lambda row: row.step):
-            summary = log.steps[step - 1]
-            own = list(rows)
-            assert own[-1].step_capacity_Ah == summary.capacity_Ah
-            assert {row.step_name for row in own} == {summary.step_name}
-            if summary.kind not in (Kind.REST, Kind.IMPEDANCE):
-                largest = max(abs(row.step_capacity_Ah) for row in own)
-                slack = 1.001 * CHARGE_TOLERANCE * largest + 1e-13
-                assert trapezoid_Ah(own) == approx(summary.capacity_Ah, abs=slack)
-        assert [row.sequence for row in log.readings] == list(range(1, len(log.readings) + 1))
-
-
-@settings(max_examples=30, deadline=None)
-@given(trees, rules, st.data())
-def test_a_crash_after_any_sample_changes_nothing(tree: list[Tree], rule: RecordRule, data: st.DataObject) -> None:
-    one, other = (Log(program(*flat(tree), rule=rule)) for _ in range(2))
-    fixed = data.draw(st.floats(0.5, 7.0))
-    run(one, _Fixed(fixed))
-    run(other, _Fixed(fixed), crash=True)
-    assert one.result() == other.result()
-
-
-class _Fixed:
-    """Stands in for hypothesis' data where both runs must draw the same."""
-
-    def __init__(self, value: float) -> None:
-        self.value = value
-
-    def draw(self, _: object) -> float:
-        return self.value

@@ -130,6 +130,25 @@ def test_events_are_numbered_and_paged(writer: Writer, archive: Archive) -> None
     assert [event.text for event in archive.events(after=events[6].number, channel="A2")] == ["no 7", "no 9"]
 
 
+def test_markers_come_back_as_they_were_made(writer: Writer, archive: Archive) -> None:
+    writer.begin_run(synthetic.snapshot())
+    made = (synthetic.marker(1), synthetic.marker(2, state_of_charge=None, triggered=False, name="ünusual | name"))
+    said = Event(made[0].time, Level.MARKER, "image 1", "A1", "run-1")
+    write(writer, Batch("run-1", markers=made[:1], events=(said,), checkpoint="{}"), Batch("run-1", markers=made[1:]))
+    assert archive.markers("run-1") == made
+    assert archive.run_events("run-1")[0].level is Level.MARKER
+    with pytest.raises(StoreError, match="there is no run"):
+        archive.markers("run-2")
+
+
+def test_sweeps_of_current_keep_their_bias_and_amplitude(writer: Writer, archive: Archive) -> None:
+    channel = synthetic.half_cell(cycles=1)
+    swept = dataclasses.replace(channel.spectra[0], amplitude_rms_V=None, amplitude_rms_A=1e-4, bias_A=-1e-3)
+    writer.begin_run(synthetic.snapshot())
+    write(writer, Batch("run-1", spectra=(swept,)))
+    assert archive.sweeps("run-1") == (swept,)
+
+
 def test_a_batch_without_a_run_carries_events_alone() -> None:
     with pytest.raises(ValueError, match="events alone"):
         Batch(readings=(synthetic.reading(1),))

@@ -8,12 +8,22 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from station.readings import RunState
 from station.store import Archive, Batch, StoreError, Writer, backup, check, database, schema, upgrade
 from tests.station import synthetic
+
+FIRST_RUN = (
+    "INSERT INTO runs (run_id, channel, cell, protocol, started, simulated, document, state, reason) "
+    "VALUES ('old', 'A1', 'c', 'p', 1.0, FALSE, '{}', 'running', '')"
+)
+FIRST_SPECTRUM = (
+    'INSERT INTO spectra (run_id, number, time, test_time_s, step, cycle, "bias_V", "amplitude_rms_V") '
+    "VALUES ('old', 1, 2.0, 1.0, 1, 1, NULL, 0.01)"
+)
 
 
 def record(url: str, spool: Path, run_id: str = "run-1") -> None:
@@ -39,10 +49,33 @@ def test_the_migrations_make_the_tables_that_the_code_knows(database_url: str) -
     assert check(database_url) == []
 
 
+def test_a_database_of_the_first_version_keeps_what_it_holds(database_url: str, tmp_path: Path) -> None:
+    address = database.parse(database_url)
+    engine = database.connect(address, writer=True, create=True)
+    with engine.begin() as connection:
+        command.upgrade(database._alembic(connection), "0001")
+    with engine.begin() as connection:
+        connection.execute(sa.text(FIRST_RUN))
+        connection.execute(sa.text(FIRST_SPECTRUM))
+    engine.dispose()
+    assert "'cellstation db upgrade'" in check(database_url)[0]
+    upgrade(database_url)
+    archive = Archive(database_url)
+    (sweep,) = archive.sweeps("old")
+    assert (sweep.amplitude_rms_V, sweep.amplitude_rms_A, sweep.bias_A) == (0.01, None, None)
+    assert archive.markers("old") == ()
+    archive.close()
+    writer = Writer(database_url, tmp_path / "spool")
+    writer.submit(Batch("old", markers=(synthetic.marker(1),)))
+    assert writer.flush(10)
+    writer.close()
+
+
 def test_the_tables_have_a_column_for_each_field() -> None:
-    """A field that is added to `Reading` or `StepSummary` needs a column and a migration."""
+    """A field that is added to `Reading`, `StepSummary` or `MarkerEvent` needs a column and a migration."""
     assert tuple(schema.readings.columns.keys()) == ("run_id", *schema.READING_FIELDS)
     assert tuple(schema.steps.columns.keys()) == ("run_id", *schema.STEP_FIELDS)
+    assert tuple(schema.markers.columns.keys()) == ("number", "run_id", *schema.MARKER_FIELDS)
 
 
 def test_check_names_gaps_and_runs_without_an_end(database_url: str, tmp_path: Path) -> None:

@@ -36,9 +36,11 @@ ROOT = Path(__file__).parents[2]
 
 
 def numbered(k: int) -> Batch:
-    """The k-th batch of a run: one reading, one event, one checkpoint, all of them saying `k`."""
+    """The k-th batch of a run: one reading, marker, event and checkpoint, all of them saying `k`."""
     event = Event(1e9 + k, Level.INFO, str(k), "A1", "run-1")
-    return Batch("run-1", readings=(synthetic.reading(k),), events=(event,), checkpoint=json.dumps(k))
+    marker = synthetic.marker(k, name=str(k))
+    reading = synthetic.reading(k)
+    return Batch("run-1", readings=(reading,), events=(event,), markers=(marker,), checkpoint=json.dumps(k))
 
 
 def stored(url: str) -> int:
@@ -47,11 +49,12 @@ def stored(url: str) -> int:
     try:
         sequence = archive.series("run-1", ["sequence"], points=100_000).columns["sequence"]
         events = [event.text for event in archive.events(limit=100_000)]
+        markers = [marker.name for marker in archive.markers("run-1")]
         ((_, checkpoint),) = archive.open_runs()
     finally:
         archive.close()
     assert sequence == tuple(range(1, len(sequence) + 1))
-    assert events == [str(k) for k in sequence]
+    assert events == markers == [str(k) for k in sequence]
     assert json.loads(checkpoint or "0") == len(sequence)
     return len(sequence)
 

@@ -14,16 +14,17 @@ constant-phase element out of an integration in time, and this is how both are m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import exp, log10, pi
-from operator import mul
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
 
 GAS_CONSTANT = 8.314463  # J/(mol·K)
+FORGOTTEN = 1e-6  # what a step may leave of a pair's voltage for it to be in its steady state
+KEPT_KERNELS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,28 @@ class Tail:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubleLayer:
+    """What a constant-phase element has beyond the capacitor that it becomes below 1/(2πτ).
+
+    The whole double layer is Z = (1 + jωτ)^(1-n)/(jωC): the element 1/(Q (jω)ⁿ) with Q = C τ^(n-1) well above
+    1/(2πτ), and the capacitor C below. The capacitor itself, 1/(jωC), is the blocking electrodes' own. Like the
+    inductance this acts in the spectrum alone: the current that leaks past the capacitor would flow through it.
+    """
+
+    capacitance_F: float
+    n: float
+    time_constant_s: float
+    resistance_ohm = 0.0
+
+    def impedance(self, omega: float) -> complex:
+        whole = (1.0 + 1j * omega * self.time_constant_s) ** (1.0 - self.n)
+        return complex((whole - 1.0) / (1j * omega * self.capacitance_F))
+
+    def scaled(self, factor: float) -> DoubleLayer:
+        return replace(self, capacitance_F=self.capacitance_F / factor)
+
+
+@dataclass(frozen=True, slots=True)
 class Circuit:
     """The elements at 25 °C, at a middling filling, in a new cell."""
 
@@ -79,10 +102,12 @@ class Circuit:
     ohmic_ohm: float  # R1
     film: Arc  # R2, Q2
     transfer: Arc  # R3, Q3
-    diffusion: Tail  # Q4
+    diffusion: Tail | DoubleLayer  # Q4
     ohmic_activation_J_mol: float = 15e3
     interface_activation_J_mol: float = 50e3
     diffusion_activation_J_mol: float = 30e3
+    pressure_exponent: float = 0.0  # R1 falls with the stack's pressure to the power of minus this
+    reference_Pa: float = 25e6
 
     def scaled(self, factor: float) -> Circuit:
         """The same cell with 1/`factor` times the area: every resistance times `factor`."""
@@ -113,6 +138,13 @@ def arrhenius(activation_J_mol: float, temperature_degC: float) -> float:
     return exp(activation_J_mol / GAS_CONSTANT * (1.0 / (temperature_degC + 273.15) - 1.0 / 298.15))
 
 
+def contact(circuit: Circuit, pressure_Pa: float) -> float:
+    """Relative ohmic resistance at a stack pressure, 1 at the reference; below 10 kPa it gets no worse."""
+    if circuit.pressure_exponent == 0.0:
+        return 1.0
+    return float((max(1e4, pressure_Pa) / circuit.reference_Pa) ** -circuit.pressure_exponent)
+
+
 def ladder(element: Arc | Tail, times_s: npt.NDArray[np.float64]) -> list[float]:
     """Non-negative resistances of RC pairs with the given time constants that resemble `element`, with its total.
 
@@ -129,69 +161,129 @@ def ladder(element: Arc | Tail, times_s: npt.NDArray[np.float64]) -> list[float]
     return [float(r) for r in shares / shares.sum() * element.resistance_ohm]
 
 
-class Kernel(NamedTuple):
-    """What one step of a given length does to the RC pairs."""
+Pair: TypeAlias = tuple[int, float, float]
+"""Of an RC pair: its place, what a step leaves of its voltage, and the voltage per ampere that a step adds, in Ω."""
 
-    time_s: float
-    decays: list[float]
-    gains: list[float]  # Ω; voltage per ampere that grows on each pair
-    film_ohm: float  # their sums
+
+class Kernel(NamedTuple):
+    """What one step of a given length does to the RC pairs: to those that remember what was before, and the rest."""
+
+    film: tuple[Pair, ...]
+    transfer: tuple[Pair, ...]
+    diffusion: tuple[Pair, ...]
+    film_ohm: float  # voltage per ampere that a step adds to all of the film's pairs
     transfer_ohm: float
     diffusion_ohm: float
+    settled: tuple[tuple[int, float], ...]  # place and resistance of the pairs that end it in their steady state
+    settled_film_ohm: float  # their sums
+    settled_transfer_ohm: float
+    settled_diffusion_ohm: float
 
 
-@dataclass(slots=True)
 class Polarisation:
-    """The circuit in time: the voltage that the current leaves behind, for a current constant over each step."""
+    """The circuit in time: the voltage that the current leaves behind, for a current constant over each step.
 
-    circuit: Circuit
-    times_s: list[float] = field(init=False)
-    resistances: list[float] = field(init=False)
-    voltages: list[float] = field(init=False)
-    _ends: tuple[int, int] = field(init=False)  # of the film's and the transfer's part of the lists
-    _kernel: Kernel = field(init=False)
+    A pair much faster than the step ends it in its steady state. Only when a step of another length follows is
+    that state written down, so that long steps cost no more than the few pairs slower than themselves.
+    """
 
-    def __post_init__(self) -> None:
-        c = self.circuit
-        film = c.film.time_constant_s * np.logspace(-2.0, 2.0, 7)
-        transfer = c.transfer.time_constant_s * np.logspace(-2.0, 2.0, 7)
-        diffusion = c.diffusion.time_constant_s * np.logspace(-3.5, 0.0, 9)
+    def __init__(self, circuit: Circuit) -> None:
+        film = circuit.film.time_constant_s * np.logspace(-2.0, 2.0, 7)
+        transfer = circuit.transfer.time_constant_s * np.logspace(-2.0, 2.0, 7)
+        diffusion = circuit.diffusion.time_constant_s * np.logspace(-3.5, 0.0, 9)
+        self.ohmic_ohm = circuit.ohmic_ohm
         self.times_s = [*map(float, film), *map(float, transfer), *map(float, diffusion)]
-        self.resistances = [*ladder(c.film, film), *ladder(c.transfer, transfer), *ladder(c.diffusion, diffusion)]
+        self.resistances = [
+            *ladder(circuit.film, film),
+            *ladder(circuit.transfer, transfer),
+            *(ladder(circuit.diffusion, diffusion) if isinstance(circuit.diffusion, Tail) else [0.0] * len(diffusion)),
+        ]
         self.voltages = [0.0] * len(self.times_s)
         self._ends = len(film), len(film) + len(transfer)
-        self._kernel = self._make_kernel(0.0)
-
-    def kernel(self, time_s: float) -> Kernel:
-        """The kernel for a step of `time_s`; the last one is kept."""
-        if time_s != self._kernel.time_s:
-            self._kernel = self._make_kernel(time_s)
-        return self._kernel
+        self._kernels: dict[float, Kernel] = {}
+        self._last_s, self._last = 0.0, self._make_kernel(0.0)  # the last one asked for
+        self._unwritten: tuple[tuple[int, float], ...] = ()  # pairs that the last step left in their steady state
+        self._drives = 0.0, 0.0, 0.0  # what drove the pairs of film, transfer and diffusion in it
 
     def _make_kernel(self, time_s: float) -> Kernel:
         decays = [exp(-time_s / tau) for tau in self.times_s]
         gains = [r * (1.0 - e) for r, e in zip(self.resistances, decays, strict=True)]
+        settled = [r if e <= FORGOTTEN else 0.0 for r, e in zip(self.resistances, decays, strict=True)]
+        pairs = [pair for pair in zip(range(len(decays)), decays, gains, strict=True) if pair[1] > FORGOTTEN]
         first, second = self._ends
-        return Kernel(time_s, decays, gains, sum(gains[:first]), sum(gains[first:second]), sum(gains[second:]))
-
-    def outlook(self, kernel: Kernel, factors: Factors) -> tuple[float, float]:
-        """(a, b): at the end of the step, a current I makes the voltage a + b·I."""
-        a = sum(map(mul, self.voltages, kernel.decays))
-        b = (
-            factors.ohmic * self.circuit.ohmic_ohm
-            + factors.film * kernel.film_ohm
-            + factors.transfer * kernel.transfer_ohm
-            + factors.diffusion * kernel.diffusion_ohm
+        return Kernel(
+            film=tuple([pair for pair in pairs if pair[0] < first]),
+            transfer=tuple([pair for pair in pairs if first <= pair[0] < second]),
+            diffusion=tuple([pair for pair in pairs if pair[0] >= second]),
+            film_ohm=sum(gains[:first]),
+            transfer_ohm=sum(gains[first:second]),
+            diffusion_ohm=sum(gains[second:]),
+            settled=tuple([(place, resistance) for place, resistance in enumerate(settled) if resistance]),
+            settled_film_ohm=sum(settled[:first]),
+            settled_transfer_ohm=sum(settled[first:second]),
+            settled_diffusion_ohm=sum(settled[second:]),
         )
-        return a, b
 
-    def advance(self, kernel: Kernel, factors: Factors, current_A: float) -> None:
+    def outlook(self, time_s: float, factors: Factors) -> tuple[float, float]:
+        """(a, b): at the end of a step, a current I makes the voltage a + b·I."""
+        kernel = self._kernel(time_s)
+        voltages, a = self.voltages, 0.0
+        for pairs in kernel[:3]:
+            for place, decay, _ in pairs:
+                a += voltages[place] * decay
+        ohmic, film, transfer, diffusion = factors
+        return a, (
+            ohmic * self.ohmic_ohm
+            + film * kernel.film_ohm
+            + transfer * kernel.transfer_ohm
+            + diffusion * kernel.diffusion_ohm
+        )
+
+    def advance(self, time_s: float, factors: Factors, current_A: float) -> float:
+        """Let the current flow; returns the voltage that it makes at the end of the step."""
+        kernel = self._last if time_s == self._last_s else self._kernel(time_s)
+        ohmic, film, transfer, diffusion = factors
+        film *= current_A
+        transfer *= current_A
+        diffusion *= current_A
+        self._unwritten, self._drives = kernel.settled, (film, transfer, diffusion)
+        voltages = self.voltages
+        films, transfers, diffusions, _, _, _, _, film_ohm, transfer_ohm, diffusion_ohm = kernel
+        total = (
+            ohmic * self.ohmic_ohm * current_A + film * film_ohm + transfer * transfer_ohm + diffusion * diffusion_ohm
+        )
+        for place, decay, gain in films:
+            voltages[place] = voltage = voltages[place] * decay + film * gain
+            total += voltage
+        for place, decay, gain in transfers:
+            voltages[place] = voltage = voltages[place] * decay + transfer * gain
+            total += voltage
+        for place, decay, gain in diffusions:
+            voltages[place] = voltage = voltages[place] * decay + diffusion * gain
+            total += voltage
+        return total
+
+    def _kernel(self, time_s: float) -> Kernel:
+        """The kernel for a step of `time_s`; those in use are kept."""
+        if time_s == self._last_s:
+            return self._last
+        kernel = self._kernels.get(time_s)
+        if kernel is None:
+            if len(self._kernels) >= KEPT_KERNELS:
+                self._kernels.clear()
+            kernel = self._kernels[time_s] = self._make_kernel(time_s)
+        if self._unwritten:
+            self._write_settled()
+        self._last_s, self._last = time_s, kernel
+        return kernel
+
+    def _write_settled(self) -> None:
+        film, transfer, diffusion = self._drives
         first, second = self._ends
-        film, transfer, diffusion = (current_A * f for f in (factors.film, factors.transfer, factors.diffusion))
-        drives = [film] * first + [transfer] * (second - first) + [diffusion] * (len(self.voltages) - second)
-        self.voltages = [
-            v * e + d * g for v, e, d, g in zip(self.voltages, kernel.decays, drives, kernel.gains, strict=True)
-        ]
+        for place, resistance in self._unwritten:
+            drive = film if place < first else transfer if place < second else diffusion
+            self.voltages[place] = drive * resistance
+        self._unwritten = ()
 
 
 def impedance(circuit: Circuit, factors: Factors, slope_V_C: float, frequency_Hz: float) -> complex:

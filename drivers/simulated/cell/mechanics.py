@@ -7,7 +7,7 @@ separator and binder creep). A stack that shrinks out of contact has no pressure
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp
 
 
@@ -35,15 +35,27 @@ class Stack:
     pressure_Pa: float = 0.0
     _elastic_Pa: float = 0.0  # change since the start, with nothing relaxed
     _relaxed_Pa: float = 0.0
+    _preload_Pa: float = field(init=False)
+    _stiffness_Pa_m: float = field(init=False)
+    _decay: tuple[float, float] = (0.0, 1.0)  # of the last step's length
 
     def __post_init__(self) -> None:
-        self.pressure_Pa = self.casing.preload_Pa
+        self.pressure_Pa = self._preload_Pa = self.casing.preload_Pa
+        self._stiffness_Pa_m = self.casing.pressure_per_thickness_Pa_m
 
     def advance(self, thickness_m: float, time_s: float) -> None:
         """Take the change of thickness since the cell was built, reached evenly over `time_s`."""
         casing = self.casing
         before = self._elastic_Pa
-        self._elastic_Pa = thickness_m * casing.pressure_per_thickness_Pa_m
-        goal = casing.relaxing_share * 0.5 * (before + self._elastic_Pa)
-        self._relaxed_Pa = goal + (self._relaxed_Pa - goal) * exp(-time_s / casing.relaxation_s)
-        self.pressure_Pa = max(0.0, casing.preload_Pa + self._elastic_Pa - self._relaxed_Pa)
+        self._elastic_Pa = after = thickness_m * self._stiffness_Pa_m
+        if time_s != self._decay[0]:
+            self._decay = time_s, exp(-time_s / casing.relaxation_s)
+        goal = casing.relaxing_share * 0.5 * (before + after)
+        self._relaxed_Pa = relaxed = goal + (self._relaxed_Pa - goal) * self._decay[1]
+        pressure = self._preload_Pa + after - relaxed
+        self.pressure_Pa = pressure if pressure > 0.0 else 0.0
+
+    def press(self, pressure_Pa: float) -> None:
+        """Bring the stack to this pressure from outside; from here on it breathes as before."""
+        self._preload_Pa = pressure_Pa - self._elastic_Pa + self._relaxed_Pa
+        self.pressure_Pa = pressure_Pa

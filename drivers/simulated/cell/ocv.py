@@ -4,16 +4,17 @@ No curve rises with the filling, over all real numbers: beyond its physical rang
 into a plateau (lithium plating below, oxidation of electrolyte and collector above), so that a cell
 can be overcharged and overdischarged without a singularity.
 
-Sources: silicon branches, Verbrugge, Baker and Xiao, J. Electrochem. Soc. 163 (2016) A262; iron
-phosphate, Afshar et al. (2017); polynomials as coded in PyBaMM (BSD-3). The ends, below 2 % and above
-98 % of the filling, and the first lithiation of crystalline silicon are this simulator's own.
+Sources: silicon branches, Verbrugge, Baker and Xiao, J. Electrochem. Soc. 163 (2016) A262; iron phosphate,
+Afshar et al. (2017); NMC811, Chen et al., J. Electrochem. Soc. 167 (2020) 080534; polynomials as coded in
+PyBaMM (BSD-3). The ends, below 2 % and above 98 % of the filling (NMC811: above 90 %), the first lithiation of
+crystalline silicon and the whole curve of the selenium composite are this simulator's own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import exp
+from math import exp, tanh
 
 SOFTENING = 2e-3  # keeps Verbrugge's poles at s = 0 and s = 1 finite
 EMPTY_RISE_V = 1.5  # amplitude and width of the rise of an emptied silicon electrode
@@ -51,7 +52,7 @@ def _empty_rise(s: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Tails:
-    """What continues a curve on [0, 1] smoothly: an exponential into a plateau at each end."""
+    """What continues a curve on [0, `full`] smoothly: an exponential into a plateau at each end."""
 
     empty_V: float
     empty_plateau_V: float
@@ -59,12 +60,15 @@ class Tails:
     full_V: float
     full_plateau_V: float
     full_rate: float
+    full: float = 1.0
 
     @classmethod
-    def of(cls, curve: Callable[[float], float], empty_plateau_V: float, full_plateau_V: float) -> Tails:
+    def of(
+        cls, curve: Callable[[float], float], empty_plateau_V: float, full_plateau_V: float, end: float = 1.0
+    ) -> Tails:
         h = 1e-7
-        empty, full = curve(0.0), curve(1.0)
-        empty_slope, full_slope = (curve(h) - empty) / h, (full - curve(1.0 - h)) / h
+        empty, full = curve(0.0), curve(end)
+        empty_slope, full_slope = (curve(h) - empty) / h, (full - curve(end - h)) / h
         return cls(
             empty,
             empty_plateau_V,
@@ -72,13 +76,14 @@ class Tails:
             full,
             full_plateau_V,
             -full_slope / (full - full_plateau_V),
+            end,
         )
 
     def below(self, s: float) -> float:
         return self.empty_plateau_V + (self.empty_V - self.empty_plateau_V) * exp(self.empty_rate * s)
 
     def above(self, s: float) -> float:
-        return self.full_plateau_V + (self.full_V - self.full_plateau_V) * exp(-self.full_rate * (s - 1.0))
+        return self.full_plateau_V + (self.full_V - self.full_plateau_V) * exp(-self.full_rate * (s - self.full))
 
 
 _LITHIATION = Tails.of(lambda s: _lithiation_polynomial(s) + _empty_rise(s), OXIDATION_V, PLATING_V)
@@ -118,3 +123,41 @@ def iron_phosphate(x: float) -> float:
     if 0.0 <= x <= 1.0:
         return _afshar(x)
     return _PHOSPHATE.below(x) if x < 0.0 else _PHOSPHATE.above(x)
+
+
+NICKEL_FULL = 0.94  # what goes in no further at room temperature
+
+
+def _chen(x: float) -> float:
+    return (
+        4.4875
+        - 0.8090 * x
+        - 0.0428 * tanh(18.5138 * (x - 0.5542))
+        - 17.7326 * tanh(15.7890 * (x - 0.3117))
+        + 17.5842 * tanh(15.9308 * (x - 0.3120))
+        - 0.9 * exp((x - NICKEL_FULL) / 0.0125)
+    )
+
+
+_NICKEL = Tails.of(_chen, empty_plateau_V=5.0, full_plateau_V=1.2, end=NICKEL_FULL)
+
+
+def nickel_rich_oxide(x: float) -> float:
+    """LiₓNi₀.₈Mn₀.₁Co₀.₁O₂, also for its neighbours richer in nickel; x is 0.93 as made and 0.26 at 4.3 V."""
+    if 0.0 <= x <= NICKEL_FULL:
+        return _chen(x)
+    return _NICKEL.below(x) if x < 0.0 else _NICKEL.above(x)
+
+
+def _selenium(x: float) -> float:
+    return 2.16 - 0.14 * x + 1.6 * exp(-x / 0.008) + 0.35 * exp(-x / 0.08) - 0.6 * exp((x - 1.0) / 0.03)
+
+
+_SELENIUM = Tails.of(_selenium, empty_plateau_V=4.6, full_plateau_V=0.3)
+
+
+def selenium_composite(x: float) -> float:
+    """Selenium in Mo₆Se₈; x = 1 is all selenide. A plateau that slopes from 2.2 to 2.0 V: this simulator's own."""
+    if 0.0 <= x <= 1.0:
+        return _selenium(x)
+    return _SELENIUM.below(x) if x < 0.0 else _SELENIUM.above(x)

@@ -10,18 +10,23 @@ import enum
 from dataclasses import dataclass, replace
 from math import pi
 from random import Random
-from typing import TypeAlias
 
-from drivers.simulated.cell.electrodes import MetalParameters, PhosphateParameters, SiliconParameters
+from drivers.simulated.cell.electrodes import (
+    VOLUME_IN_PHOSPHATE,
+    ElectrodeParameters,
+    HostParameters,
+    MetalParameters,
+    SiliconParameters,
+)
 from drivers.simulated.cell.impedance import Arc, Circuit, Tail
 from drivers.simulated.cell.mechanics import Casing
+from drivers.simulated.cell.ocv import iron_phosphate
 from drivers.simulated.cell.sensor import SensorParameters
-
-ElectrodeParameters: TypeAlias = SiliconParameters | PhosphateParameters | MetalParameters
 
 THEORETICAL_SILICON_mAh_g = 3579.0  # to Li3.75Si; the 1C of a half-cell
 SILICON_IN_USE_mAh_g = 2960.0  # what takes part in the electrodes simulated here
 SILICON_LOADING_mg_cm2 = 0.6
+COUNTER_SHARE = 0.35  # of a half-cell's lithium that reaches the stack: stripping leaves pits, not a thinner foil
 MILLIAMPERE_HOUR_C = 3.6
 SENSOR_DISC_m2 = pi / 4.0 * 14e-3**2
 
@@ -29,11 +34,13 @@ SENSOR_DISC_m2 = pi / 4.0 * 14e-3**2
 class Format(enum.Enum):
     COIN = "coin"
     POUCH = "pouch"
+    PRESS = "press"  # a pellet between steel pistons, as for solid electrolytes
 
 
 CASINGS = {
     Format.COIN: Casing(preload_Pa=546e3, area_m2=SENSOR_DISC_m2, stiffness_N_m=6e6),
     Format.POUCH: Casing(preload_Pa=52e3, area_m2=7.5e-4, stiffness_N_m=2.5e6),
+    Format.PRESS: Casing(preload_Pa=25e6, area_m2=pi / 4.0 * 10e-3**2, stiffness_N_m=2e7),
 }
 
 
@@ -52,6 +59,7 @@ class CellParameters:
     voltage_window_V: tuple[float, float]
     active_mass_g: float
     electrode_area_cm2: float
+    cells_in_series: int = 1  # `circuit` is that of all of them, `positive` and `negative` those of each
 
     def current_A(self, c_rate: float) -> float:
         return c_rate * self.nominal_capacity_Ah
@@ -69,6 +77,14 @@ FULL_CELL_CIRCUIT = replace(
     HALF_CELL_CIRCUIT,
     film=Arc.peaking_at(2.0e3, 6.0, n=0.85, growth_per_cycle=0.012),
     transfer=Arc.peaking_at(6.0, 12.0, n=0.80, growth_per_cycle=0.006),
+)
+SOLID_CIRCUIT = replace(
+    HALF_CELL_CIRCUIT,
+    ohmic_ohm=30.0,  # 0.6 mm at 2 mS/cm
+    film=Arc.peaking_at(5.0e3, 8.0, n=0.85, growth_per_cycle=0.006),
+    transfer=Arc.peaking_at(8.0, 15.0, n=0.80, growth_per_cycle=0.004),
+    ohmic_activation_J_mol=32e3,
+    pressure_exponent=0.05,
 )
 # Steady state passes the current fraction R1/(R1 + R4) = 0.3 of the initial current through the electrolyte.
 SYMMETRIC_CIRCUIT = Circuit(
@@ -94,14 +110,14 @@ def silicon_half_cell(
     silicon = SiliconParameters(
         capacity_C=mass_g * SILICON_IN_USE_mAh_g * MILLIAMPERE_HOUR_C,
         area_m2=area_m2,
-        filling=_filling(formed),
+        filling=formed_filling(formed),
         formed=formed,
     )
     return CellParameters(
         name="µm-Si ‖ Li",
         format=format,
         positive=silicon,
-        negative=MetalParameters(area_m2, share=0.35),
+        negative=MetalParameters(area_m2, share=COUNTER_SHARE),
         circuit=HALF_CELL_CIRCUIT.scaled(1.0 / area_cm2),
         casing=CASINGS[format],
         sensor=SensorParameters(),
@@ -132,8 +148,10 @@ def silicon_lfp_cell(
     return CellParameters(
         name="Si ‖ LFP",
         format=format,
-        positive=PhosphateParameters(capacity_C * 1.175, area_m2, filling=0.845 if formed else 0.99),
-        negative=SiliconParameters(capacity_C * 1.15, area_m2, filling=_filling(formed), formed=formed),
+        positive=HostParameters(
+            iron_phosphate, capacity_C * 1.175, area_m2, 0.845 if formed else 0.99, VOLUME_IN_PHOSPHATE
+        ),
+        negative=SiliconParameters(capacity_C * 1.15, area_m2, filling=formed_filling(formed), formed=formed),
         circuit=FULL_CELL_CIRCUIT.scaled(1.0 / area),
         casing=CASINGS[format],
         sensor=SensorParameters(),
@@ -185,15 +203,15 @@ def scattered(cell: CellParameters, seed: int, relative: float = 0.03) -> CellPa
     )
 
 
-def _filling(formed: bool) -> float:
+def formed_filling(formed: bool) -> float:
     """Of discharged silicon: as it is made, or as its first cycle leaves it."""
     return 0.012 if formed else 0.0045
 
 
 def _with_capacity(electrode: ElectrodeParameters, factor: float) -> ElectrodeParameters:
-    if isinstance(electrode, MetalParameters):
-        return electrode
-    return replace(electrode, capacity_C=electrode.capacity_C * factor)
+    if isinstance(electrode, SiliconParameters | HostParameters):
+        return replace(electrode, capacity_C=electrode.capacity_C * factor)
+    return electrode
 
 
 def _positive(**values: float) -> None:

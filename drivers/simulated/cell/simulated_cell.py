@@ -4,21 +4,11 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from math import isfinite
 from random import Random
 from typing import TYPE_CHECKING
 
-from drivers.simulated.cell.electrodes import (
-    Electrode,
-    Metal,
-    MetalParameters,
-    Phosphate,
-    PhosphateParameters,
-    Silicon,
-)
-from drivers.simulated.cell.impedance import Factors, Polarisation, arrhenius, impedance
-from drivers.simulated.cell.mechanics import Stack
-from drivers.simulated.cell.parameters import CellParameters, ElectrodeParameters
+from drivers.simulated.cell.interior import Interior
+from drivers.simulated.cell.parameters import CellParameters
 from drivers.simulated.cell.regulation import OperatingPoint, check, operate
 from drivers.simulated.cell.sensor import Sensor
 from drivers.simulated.clock import Clock
@@ -69,13 +59,9 @@ class SimulatedCell:
         self._controller_step_s = LONGEST_STEP_S
         self._drive: Drive = OpenCircuit()
 
-        self._positive = _electrode(parameters.positive)
-        self._negative = _electrode(parameters.negative)
-        self._polarisation = Polarisation(parameters.circuit)
-        self._stack = Stack(parameters.casing)
-        self._sensor = Sensor(parameters.sensor, Random(seed), self._stack.pressure_Pa)
+        self._interior = Interior(parameters, temperature_degC)
+        self._sensor = Sensor(parameters.sensor, Random(seed), self._interior.stack.pressure_Pa)
         self._charge_C = 0.0
-        self._set_temperature(temperature_degC)
         self._point = OperatingPoint(0.0, 0.0, False)
         self._settle()
 
@@ -105,98 +91,70 @@ class SimulatedCell:
 
     def impedance(self, frequency_Hz: float) -> complex:
         """Linear response in Ω at the present state; raises `ValueError` unless the frequency is above zero."""
-        if not (frequency_Hz > 0.0 and isfinite(frequency_Hz)):
-            raise ValueError(f"frequency_Hz is {frequency_Hz}; it must be above zero")
         with self._lock:
             self._catch_up()
-            slope = -(self._positive.slope_V_C() + self._negative.slope_V_C())
-            return impedance(self.parameters.circuit, self._factors(), slope, frequency_Hz)
+            return self._interior.impedance(frequency_Hz)
 
     def pressure_Pa(self) -> float:
         """True stack pressure."""
         with self._lock:
             self._catch_up()
-            return self._stack.pressure_Pa
+            return self._interior.stack.pressure_Pa
 
     def sensor_resistance_ohm(self) -> float:
         """One reading of the MFSR, with creep, hysteresis and noise; `inf` when unloaded."""
         with self._lock:
             self._catch_up()
-            return self._sensor.read_ohm(self._temperature_degC)
+            return self._sensor.read_ohm(self._interior.temperature_degC)
 
     def temperature_degC(self) -> float:
         with self._lock:
-            return self._temperature_degC
+            return self._interior.temperature_degC
 
     # --- what surrounds the cell, and what is true inside
 
     def set_temperature_degC(self, temperature_degC: float) -> None:
         """Put the cell into surroundings of this temperature, which it takes on at once."""
-        if not -60.0 <= temperature_degC <= 150.0:
-            raise ValueError(f"{temperature_degC} °C is outside the simulated cell's -60 to 150 °C")
         with self._lock:
             self._catch_up()
-            self._set_temperature(temperature_degC)
+            self._interior.set_temperature_degC(temperature_degC)
             self._settle()
 
     def state(self) -> CellState:
         """The truth, for tests and for judging what the instruments make of it."""
         with self._lock:
             self._catch_up()
-            positive, negative = self._positive, self._negative
+            interior = self._interior
+            positive, negative = interior.positive, interior.negative
             return CellState(
                 time_s=self._start_s + self._elapsed_s,
                 voltage_V=self._point.voltage_V,
                 current_A=self._point.current_A,
-                open_circuit_V=positive.potential_after(0.0, 0.0) - negative.potential_after(0.0, 0.0),
+                open_circuit_V=interior.open_circuit_after(0.0, 0.0),
                 positive_lithium_C=positive.lithium_C,
                 negative_lithium_C=negative.lithium_C,
                 lost_lithium_C=positive.lost_C + negative.lost_C,
                 charge_passed_C=self._charge_C,
-                equivalent_cycles=positive.cycles() + negative.cycles(),
-                pressure_Pa=self._stack.pressure_Pa,
+                equivalent_cycles=interior.cycles(),
+                pressure_Pa=interior.stack.pressure_Pa,
             )
 
     # --- integration; the lock is held
 
-    def _set_temperature(self, temperature_degC: float) -> None:
-        circuit = self.parameters.circuit
-        self._temperature_degC = temperature_degC
-        interface = arrhenius(circuit.interface_activation_J_mol, temperature_degC)
-        self._thermal = Factors(
-            ohmic=arrhenius(circuit.ohmic_activation_J_mol, temperature_degC),
-            film=interface,
-            transfer=interface,
-            diffusion=arrhenius(circuit.diffusion_activation_J_mol, temperature_degC),
-        )
-
-    def _factors(self) -> Factors:
-        """What the state makes of the resistances, taken at the start of a step."""
-        circuit, thermal = self.parameters.circuit, self._thermal
-        cycles = self._positive.cycles() + self._negative.cycles()
-        slowness = self._positive.slowness() * self._negative.slowness()
-        return Factors(
-            thermal.ohmic,
-            thermal.film * (1.0 + circuit.film.growth_per_cycle * cycles),
-            thermal.transfer * (1.0 + circuit.transfer.growth_per_cycle * cycles) * slowness**0.25,
-            thermal.diffusion * slowness,
-        )
-
-    def _trial(self, time_s: float, factors: Factors) -> OperatingPoint:
+    def _trial(self, time_s: float) -> OperatingPoint:
         """The point after a step of `time_s` with a constant current that meets the drive at its end."""
-        left, resistance = self._polarisation.outlook(self._polarisation.kernel(time_s), factors)
-        positive, negative = self._positive.potential_after, self._negative.potential_after
+        left, resistance = self._interior.outlook(time_s)
+        open_circuit_after = self._interior.open_circuit_after
 
         def voltage_at(current_A: float) -> float:
-            charge = current_A * time_s
-            return positive(-charge, time_s) - negative(charge, time_s) + left + resistance * current_A
+            return open_circuit_after(current_A * time_s, time_s) + left + resistance * current_A
 
         return operate(self._drive, voltage_at, resistance, self._point.current_A)
 
     def _settle(self) -> None:
         """Go to the point right after something outside changed, before any time has passed."""
         self._next_step_s = SHORTEST_STEP_S
-        self._point = self._trial(0.0, self._factors())
+        self._point = self._trial(0.0)
 
     def _apply(self, drive: Drive) -> None:
         if drive != self._drive:
@@ -228,15 +186,14 @@ class SimulatedCell:
 
     def _step(self, remaining_s: float) -> None:
         """Integrate one step of at most `remaining_s`: long where little happens, short where a limit is met."""
-        factors = self._factors()
         step_s = min(self._next_step_s, self._longest_step_s(), remaining_s)
         while True:
-            point = self._trial(step_s, factors)
+            point = self._trial(step_s)
             change = self._change(point)
             if change <= 2.0 or step_s <= SHORTEST_STEP_S:
                 break
             step_s = max(SHORTEST_STEP_S, step_s / max(2.0, change))
-        self._accept(point, step_s, factors)
+        self._accept(point, step_s)
         grown = step_s * min(2.0, max(0.5, 1.0 / max(change, 1e-6)))
         self._next_step_s = max(grown, self._next_step_s) if step_s == remaining_s and change <= 1.0 else grown
 
@@ -247,23 +204,13 @@ class SimulatedCell:
         change = max(voltage, current) / STEP_V
         return max(4.0, change) if point.limited != self._point.limited else change
 
-    def _accept(self, point: OperatingPoint, time_s: float, factors: Factors) -> None:
-        charge = point.current_A * time_s
-        self._polarisation.advance(self._polarisation.kernel(time_s), factors, point.current_A)
-        self._positive.insert(-charge, time_s)
-        self._negative.insert(charge, time_s)
-        self._stack.advance(self._positive.thickness_m() + self._negative.thickness_m(), time_s)
-        self._sensor.advance(self._stack.pressure_Pa, time_s)
-        self._charge_C += charge
+    def _accept(self, point: OperatingPoint, time_s: float) -> None:
+        self._interior.pass_current(point.current_A, time_s)
+        self._sensor.advance(self._interior.stack.pressure_Pa, time_s)
+        self._charge_C += point.current_A * time_s
         self._elapsed_s += time_s
         self._point = point
 
 
 if TYPE_CHECKING:
     _wired: type[WiredCell] = SimulatedCell
-
-
-def _electrode(parameters: ElectrodeParameters) -> Electrode:
-    if isinstance(parameters, MetalParameters):
-        return Metal(parameters)
-    return Phosphate(parameters) if isinstance(parameters, PhosphateParameters) else Silicon(parameters)

@@ -1,0 +1,131 @@
+"""What a program asks of its channel, and where it would meet a limit: found before a cell is touched."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from protocols.document import Problem
+from protocols.limits import Limits
+from protocols.program import (
+    ChamberTemperature,
+    ConstantCurrent,
+    ConstantVoltage,
+    CurrentProfile,
+    Kind,
+    Marker,
+    Program,
+    Quantity,
+    StackPressure,
+    Step,
+    SweepPlan,
+    VoltageRamp,
+)
+
+_PRESSURES = (Quantity.PRESSURE, Quantity.PRESSURE_CHANGE, Quantity.PRESSURE_SLOPE)
+_NEEDED = {Kind.IMPEDANCE: "impedance instrument", Kind.TEMPERATURE: "chamber", Kind.STACK_PRESSURE: "driven frame"}
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """What stands at a channel beside what drives its cell."""
+
+    impedance: bool = False
+    pressure: bool = False  # is measured
+    temperature: bool = False  # is measured
+    chamber: bool = False
+    frame: bool = False
+
+    def has(self, kind: Kind) -> bool:
+        """Whether a step of this kind can be carried out, as far as it needs more than a source."""
+        needs = {Kind.IMPEDANCE: self.impedance, Kind.TEMPERATURE: self.chamber, Kind.STACK_PRESSURE: self.frame}
+        return needs.get(kind, True)
+
+
+def what_is_missing(program: Program, channel: str, equipment: Equipment) -> tuple[Problem, ...]:
+    """Steps that the channel has no instrument for, and ends on what it does not measure."""
+    return tuple(
+        Problem(step.file, step.line, step.column, f"channel {channel} has no {said}")
+        for step in program.steps()
+        if (said := _lacks(step, equipment))
+    )
+
+
+def _lacks(step: Step, equipment: Equipment) -> str | None:
+    if not equipment.has(step.kind):
+        return _NEEDED[step.kind]
+    quantities = {condition.quantity for end in step.ends for condition in end.conditions}
+    if not equipment.pressure and quantities.intersection(_PRESSURES):
+        return "pressure sensor for this end"
+    if not equipment.temperature and Quantity.TEMPERATURE in quantities:
+        return "thermometer for this end"
+    return None
+
+
+def wants_trigger(program: Program) -> bool:
+    """Whether a marker asks for a pulse on the channel's trigger line."""
+    rules = (*program.markers, *(rule for step in program.steps() for rule in step.markers))
+    passed = (operation for operation in program.operations if isinstance(operation, Marker))
+    return any(rule.trigger for rule in rules) or any(marker.trigger for marker in passed)
+
+
+# --- limits
+
+
+def beyond_limits(program: Program, limits: Limits) -> tuple[Problem, ...]:
+    """Steps that would meet a limit in force, of station or channel too: each would trip."""
+    return tuple(
+        Problem(step.file, step.line, step.column, f"step '{step.name}': {said}")
+        for step in program.steps()
+        if (said := _beyond(step, limits))
+    )
+
+
+def _beyond(step: Step, limits: Limits) -> str | None:
+    if (current_A := _largest_current_A(step)) >= limits.current_max_A:
+        return f"{current_A * 1e3:.4g} mA is not below the limit in force, {limits.current_max_A * 1e3:.4g} mA"
+    for voltage_V in _voltages_V(step):
+        if said := _outside(voltage_V, limits.voltage_min_V, limits.voltage_max_V, 1.0, "V"):
+            return said
+    match step.setpoint:
+        case ChamberTemperature(degC):
+            return _outside(degC, limits.temperature_min_degC, limits.temperature_max_degC, 1.0, "°C")
+        case StackPressure(pascals):
+            return _outside(pascals, limits.pressure_min_Pa, limits.pressure_max_Pa, 1e-3, "kPa")
+    return None
+
+
+def _outside(value: float, low: float, high: float, scale: float, unit: str) -> str | None:
+    if low < value < high:
+        return None
+    between = f"{low * scale:g} {unit} and {high * scale:g} {unit}"
+    return f"{value * scale:g} {unit} is not between the limits in force, {between}"
+
+
+def _largest_current_A(step: Step) -> float:
+    """The magnitude, as far as it is known beforehand: of what depends on the cell, the sequencer keeps below it."""
+    match step.setpoint:
+        case ConstantCurrent(current_A):
+            return abs(current_A)
+        case CurrentProfile(_, currents_A):
+            return max(map(abs, currents_A))
+        case SweepPlan(amplitude_rms_A=float() as amplitude_A, bias_A=bias_A):
+            return abs(bias_A) + math.sqrt(2) * amplitude_A
+        case _:
+            return 0.0
+
+
+def _voltages_V(step: Step) -> Iterator[float]:
+    """That the step goes to, or ends at."""
+    for end in step.ends:
+        yield from (one.value for one in end.conditions if one.quantity is Quantity.VOLTAGE)
+    if step.hold_V is not None:
+        yield step.hold_V
+    match step.setpoint:
+        case ConstantVoltage(voltage_V, above_rest=False):
+            yield voltage_V
+        case VoltageRamp(start_V, end_V):
+            yield end_V
+            if start_V is not None:
+                yield start_V
