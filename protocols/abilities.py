@@ -13,7 +13,6 @@ from protocols.program import (
     ConstantVoltage,
     CurrentProfile,
     Kind,
-    Marker,
     Program,
     Quantity,
     RecordRule,
@@ -37,7 +36,6 @@ class Abilities:
     has_temperature: bool | None = None
     has_chamber: bool | None = None
     has_frame: bool | None = None
-    has_trigger: bool | None = None
 
 
 def check_channel(program: Program, abilities: Abilities) -> tuple[Problem, ...]:
@@ -45,13 +43,7 @@ def check_channel(program: Program, abilities: Abilities) -> tuple[Problem, ...]
     found: list[Problem] = [Problem(program.file, 1, 1, said) for said in _beyond_program(program, abilities)]
     for step in program.steps():
         found += [problem_at(step, said) for said in _beyond_abilities(step, abilities)]
-    for operation in program.operations:
-        if isinstance(operation, Marker) and operation.trigger and abilities.has_trigger is False:
-            found.append(Problem(operation.file, operation.line, 1, _NO_TRIGGER.format(operation.name)))
     return in_order(found)
-
-
-_NO_TRIGGER = "marker '{}' pulses a trigger line, and the channel has none; give it one, or leave out 'trigger'"
 
 
 def _beyond_program(program: Program, abilities: Abilities) -> Iterator[str]:
@@ -60,9 +52,6 @@ def _beyond_program(program: Program, abilities: Abilities) -> Iterator[str]:
         yield "a limit of pressure is set, and the channel has no pressure sensor; bind one, or leave out the limit"
     if program.limits.watches_temperature() and abilities.has_temperature is False:
         yield "a limit of temperature is set, and the channel has no thermometer; bind one, or leave out the limit"
-    for rule in program.markers:
-        if rule.trigger and abilities.has_trigger is False:
-            yield _NO_TRIGGER.format(rule.name)
 
 
 def _beyond_abilities(step: Step, abilities: Abilities) -> Iterator[str]:
@@ -76,9 +65,6 @@ def _beyond_abilities(step: Step, abilities: Abilities) -> Iterator[str]:
     if isinstance(step.setpoint, SweepPlan):
         for frequency_Hz in (min(step.setpoint.frequencies_Hz), max(step.setpoint.frequencies_Hz)):
             yield from _outside(frequency_Hz, abilities.frequency_range_Hz, 1.0, "Hz", "frequency")
-    for rule in step.markers:
-        if rule.trigger and abilities.has_trigger is False:
-            yield _NO_TRIGGER.format(rule.name)
 
 
 def _too_fast(rule: RecordRule, abilities: Abilities) -> Iterator[str]:

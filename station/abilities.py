@@ -15,7 +15,7 @@ from protocols.program import Program
 from station.channel import MIN_PERIOD_S
 from station.config import ChannelSection, ConfigError, StationConfig
 from station.cycler_program import for_cycler
-from station.preflight import beyond_limits
+from station.preflight import beyond_limits, wants_trigger
 
 
 def channel_section(config: StationConfig, name: str, file: Path) -> ChannelSection:
@@ -45,7 +45,6 @@ def abilities_of(config: StationConfig, channel: ChannelSection) -> Abilities:
         has_temperature=has_temperature,
         has_chamber=channel.chamber is not None,
         has_frame=channel.frame is not None,
-        has_trigger=channel.trigger is not None,
     )
 
 
@@ -61,8 +60,12 @@ def problems_on(program: Program, cell: Cell, config: StationConfig, channel: Ch
     return tuple(sorted(dict.fromkeys(found), key=lambda p: (p.file, p.line, p.column)))
 
 
-def notes_on(program: Program, config: StationConfig) -> Iterator[Problem]:
+def notes_on(program: Program, config: StationConfig, channel: ChannelSection) -> Iterator[Problem]:
     """What works, and may surprise."""
+    if wants_trigger(program) and channel.trigger is None:
+        yield Problem(
+            program.file, 1, 1, "markers pulse a trigger line, and this channel has none: only the record has them"
+        )
     poll = config.station.poll
     for rule, file, line, column in (
         (program.record, program.file, 1, 1),

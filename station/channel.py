@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 
 from drivers.interface import InstrumentError
 from drivers.simulated.clock import Clock
+from protocols.abilities import Abilities, check_channel
 from protocols.document import DocumentError
 from protocols.limits import Limits
 from station.environment import NOTHING, Environment
 from station.journal import Journal
-from station.preflight import Equipment, beyond_limits, what_is_missing
+from station.preflight import beyond_limits
 from station.readings import (
     ChannelState,
     ChannelView,
@@ -185,15 +186,14 @@ class Channel(abc.ABC):
 
     def check(self, run: Run) -> None:
         """Raise `DocumentError` or `ChannelError` where these instruments cannot carry out the run."""
-        limits, equipment = self.limits_for(run), self._equipment
+        limits, abilities = self.limits_for(run), self._abilities
         if said := limits.contradiction():
             raise ChannelError(f"channel {self.name}: {said}")
-        if limits.limits.watches_pressure() and not equipment.pressure:
+        if limits.limits.watches_pressure() and not abilities.has_pressure:
             raise ChannelError(f"channel {self.name} has no pressure sensor, and a limit of pressure is set")
-        if limits.limits.watches_temperature() and not equipment.temperature:
+        if limits.limits.watches_temperature() and not abilities.has_temperature:
             raise ChannelError(f"channel {self.name} has no thermometer, and a limit of temperature is set")
-        missing = what_is_missing(run.program, self.name, equipment)
-        if problems := (*missing, *beyond_limits(run.program, limits.limits)):
+        if problems := (*check_channel(run.program, abilities), *beyond_limits(run.program, limits.limits)):
             raise DocumentError(problems)
 
     @abc.abstractmethod
@@ -276,14 +276,15 @@ class Channel(abc.ABC):
         raise NotImplementedError
 
     @property
-    def _equipment(self) -> Equipment:
+    def _abilities(self) -> Abilities:
+        """What stands at the channel; the ranges are the instruments' own to say."""
         environment = self.environment
-        return Equipment(
-            impedance=self._measures_impedance,
-            pressure=self.sensor is not None or environment.pressure is not None,
-            temperature=environment.temperature is not None,
-            chamber=environment.chamber is not None,
-            frame=environment.frame is not None,
+        return Abilities(
+            has_impedance=self._measures_impedance,
+            has_pressure=self.sensor is not None or environment.pressure is not None,
+            has_temperature=environment.temperature is not None,
+            has_chamber=environment.chamber is not None,
+            has_frame=environment.frame is not None,
         )
 
     @abc.abstractmethod

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from drivers.interface import CyclerProgram, CyclerRecord, CyclerState, CyclerStatus, InstrumentError, ProgramCycler
+from protocols.abilities import Abilities
 from protocols.document import DocumentError, Problem
 from protocols.limits import Limits
 from station import follower
@@ -18,7 +19,6 @@ from station.channel import Channel, ChannelError, Progress, Surroundings
 from station.cycler_program import for_cycler, largest_current_A
 from station.environment import NOTHING, Environment
 from station.follower import FollowState
-from station.preflight import Equipment
 from station.readings import ChannelState, Level, Reading, RunState, StepSummary
 from station.run import Run
 from station.safety import Trip
@@ -104,10 +104,10 @@ class CyclerChannel(Channel):
         self._program_for(run)
 
     @property
-    def _equipment(self) -> Equipment:
-        """What it lacks is the step file's to say: it names more, and in its own words."""
-        watched = super()._equipment
-        return replace(watched, impedance=True, chamber=True, frame=True)
+    def _abilities(self) -> Abilities:
+        """What else it lacks is the step file's to say: it names more, and in its own words."""
+        watched = super()._abilities
+        return Abilities(has_pressure=watched.has_pressure, has_temperature=watched.has_temperature)
 
     async def check_ranges(self, run: Run) -> None:
         program = self._program_for(run)

@@ -1,10 +1,9 @@
-"""What a program asks of its channel, and where it would meet a limit: found before a cell is touched."""
+"""Where a program would meet a limit in force, found before a cell is touched."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from protocols.document import Problem
 from protocols.limits import Limits
@@ -13,7 +12,6 @@ from protocols.program import (
     ConstantCurrent,
     ConstantVoltage,
     CurrentProfile,
-    Kind,
     Marker,
     Program,
     Quantity,
@@ -22,45 +20,6 @@ from protocols.program import (
     SweepPlan,
     VoltageRamp,
 )
-
-_PRESSURES = (Quantity.PRESSURE, Quantity.PRESSURE_CHANGE, Quantity.PRESSURE_SLOPE)
-_NEEDED = {Kind.IMPEDANCE: "impedance instrument", Kind.TEMPERATURE: "chamber", Kind.STACK_PRESSURE: "driven frame"}
-
-
-@dataclass(frozen=True, slots=True)
-class Equipment:
-    """What stands at a channel beside what drives its cell."""
-
-    impedance: bool = False
-    pressure: bool = False  # is measured
-    temperature: bool = False  # is measured
-    chamber: bool = False
-    frame: bool = False
-
-    def has(self, kind: Kind) -> bool:
-        """Whether a step of this kind can be carried out, as far as it needs more than a source."""
-        needs = {Kind.IMPEDANCE: self.impedance, Kind.TEMPERATURE: self.chamber, Kind.STACK_PRESSURE: self.frame}
-        return needs.get(kind, True)
-
-
-def what_is_missing(program: Program, channel: str, equipment: Equipment) -> tuple[Problem, ...]:
-    """Steps that the channel has no instrument for, and ends on what it does not measure."""
-    return tuple(
-        Problem(step.file, step.line, step.column, f"channel {channel} has no {said}")
-        for step in program.steps()
-        if (said := _lacks(step, equipment))
-    )
-
-
-def _lacks(step: Step, equipment: Equipment) -> str | None:
-    if not equipment.has(step.kind):
-        return _NEEDED[step.kind]
-    quantities = {condition.quantity for end in step.ends for condition in end.conditions}
-    if not equipment.pressure and quantities.intersection(_PRESSURES):
-        return "pressure sensor for this end"
-    if not equipment.temperature and Quantity.TEMPERATURE in quantities:
-        return "thermometer for this end"
-    return None
 
 
 def wants_trigger(program: Program) -> bool:

@@ -137,7 +137,7 @@ def _check_one(
     if channel is not None:
         if problems := bench.problems(program, cell, channel):
             raise DocumentError(problems)
-        notes += bench.notes(program)
+        notes += bench.notes(program, channel)
         on = f" on channel {channel}"
     return f"fine for {of}{on}: {program.cycles_planned} cycles"
 
@@ -190,8 +190,8 @@ class _Bench:
         assert self.config is not None
         return problems_on(program, cell, self.config, channel_section(self.config, channel, self._file))
 
-    def notes(self, program: Program) -> tuple[Problem, ...]:
-        from station.abilities import notes_on
+    def notes(self, program: Program, channel: str) -> tuple[Problem, ...]:
+        from station.abilities import channel_section, notes_on
 
         assert self.config is not None
-        return tuple(notes_on(program, self.config))
+        return tuple(notes_on(program, self.config, channel_section(self.config, channel, self._file)))

@@ -268,7 +268,7 @@ steps:
 def test_a_channel_that_can_do_all_or_of_which_nothing_is_known() -> None:
     program = compiled(EVERYTHING)
     assert check_channel(program, Abilities()) == ()
-    able = Abilities(0.1, (-10e-3, 10e-3), (-5.0, 5.0), (1e-3, 1e6), True, True, True, True, True, True, True)
+    able = Abilities(0.1, (-10e-3, 10e-3), (-5.0, 5.0), (1e-3, 1e6), True, True, True, True, True, True)
     assert check_channel(program, able) == ()
 
 
@@ -293,7 +293,6 @@ def test_a_channel_that_can_do_all_or_of_which_nothing_is_known() -> None:
         (Abilities(has_temperature=False), [(1, 1), (11, 5)], "a limit of temperature is set, and the channel has no"),
         (Abilities(has_chamber=False), [(12, 5)], "no chamber to set; bind one, or ask for it with a 'prompt'"),
         (Abilities(has_frame=False), [(13, 5)], "no driven frame to set"),
-        (Abilities(has_trigger=False), [(1, 1), (14, 1)], "marker 'photo' pulses a trigger line"),
     ],
 )
 def test_what_a_channel_lacks(abilities: Abilities, places: list[tuple[int, int]], said: str) -> None:

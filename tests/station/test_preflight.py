@@ -1,4 +1,4 @@
-"""What a program needs of a channel, and where it would meet a limit, with file and line."""
+"""Where a program would meet a limit in force, with file and line."""
 
 from __future__ import annotations
 
@@ -7,38 +7,15 @@ import math
 import pytest
 
 from protocols.limits import Limits
-from station.preflight import Equipment, beyond_limits, wants_trigger, what_is_missing
+from station.preflight import beyond_limits, wants_trigger
 from station.run import Request, Run, prepare
 
 CELL = "cell: c\nnominal_capacity: 1 mAh\n"
-ALL = Equipment(impedance=True, pressure=True, temperature=True, chamber=True, frame=True)
 
 
 def run_of(*steps: str, head: str = "", files: dict[str, str] | None = None) -> Run:
     text = f"protocol: p\n{head}steps:\n" + "".join(f"  - {step}\n" for step in steps)
     return prepare("run", "A1", Request(text, "p.yaml", CELL, "c.yaml", {}, files or {}), 0.0)
-
-
-@pytest.mark.parametrize(
-    ("step", "lacking", "said"),
-    [
-        ("impedance: {from: 1 kHz, to: 1 Hz, amplitude: 10 mV}", "impedance", "has no impedance instrument"),
-        ("temperature: {set: 30 degC}", "chamber", "has no chamber"),
-        ("stack_pressure: {set: 1 MPa, within: 10 kPa}", "frame", "has no driven frame"),
-        ("rest: {for: 1 h, until: {pressure: {above: 1 kPa}}}", "pressure", "has no pressure sensor for this end"),
-        ("rest: {for: 1 h, until: {pressure_change: 1 kPa}}", "pressure", "has no pressure sensor for this end"),
-        ("rest: {until: {dp/dt: 1 kPa/h}}", "pressure", "has no pressure sensor for this end"),
-        ("rest: {for: 1 h, until: {all: {pressure: {above: 1 kPa}, voltage: {above: 1 V}}}}", "pressure", "pressure"),
-        ("rest: {for: 1 h, until: {temperature: {above: 60 degC}}}", "temperature", "has no thermometer for this end"),
-    ],
-)
-def test_what_a_step_needs_and_the_channel_lacks(step: str, lacking: str, said: str) -> None:
-    program = run_of(step).program
-    assert what_is_missing(program, "A1", ALL) == ()
-    present = {name: name != lacking for name in ("impedance", "pressure", "temperature", "chamber", "frame")}
-    (problem,) = what_is_missing(program, "A1", Equipment(**present))
-    assert str(problem).startswith("p.yaml:3:5: channel A1 has no ")
-    assert said in problem.message
 
 
 def test_a_step_of_an_included_file_is_named_with_that_file() -> None:
