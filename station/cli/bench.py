@@ -52,7 +52,7 @@ def virtual_bench(
 
     began = epoch if epoch is not None else time.time()
     folder.mkdir(parents=True, exist_ok=True)
-    with VirtualBench(ScaledClock(speed, began), folder) as bench:
+    with VirtualBench(ScaledClock(speed, began), folder.resolve()) as bench:
         config = write_station(bench, folder, epoch=began, port=port)
         connections = bench.connections()
         if as_json:
