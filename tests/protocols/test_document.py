@@ -17,7 +17,7 @@ from protocols.document import DocumentError
 from protocols.language import Ends, Step
 from tests.protocols import every_technique
 
-NOTHING = Abilities(1e3, (0.0, 0.0), (0.0, 0.0), (1.0, 1.0), *[False] * 7)
+NOTHING = Abilities(1e3, (0.0, 0.0), (0.0, 0.0), (1.0, 1.0), *[False] * 6)
 """Of a channel that can do nothing."""
 
 PROTOCOL = """\
