@@ -58,9 +58,9 @@ def _beyond_abilities(step: Step, abilities: Abilities) -> Iterator[str]:
     if step.record is not None:
         yield from _too_fast(step.record, abilities)
     yield from _missing_instruments(step, abilities)
-    for current_A in _currents(step):
+    for current_A in stated_currents_A(step):
         yield from _outside(current_A, abilities.current_range_A, 1e3, "mA", "current")
-    for voltage_V in _voltages(step):
+    for voltage_V in (*stated_voltages_V(step), *_sweep_voltages_V(step)):
         yield from _outside(voltage_V, abilities.voltage_range_V, 1.0, "V", "voltage")
     if isinstance(step.setpoint, SweepPlan):
         for frequency_Hz in (min(step.setpoint.frequencies_Hz), max(step.setpoint.frequencies_Hz)):
@@ -95,29 +95,35 @@ def _missing_instruments(step: Step, abilities: Abilities) -> Iterator[str]:
         yield "the channel has no thermometer for this end; bind one, or end by a time"
 
 
-def _currents(step: Step) -> Iterator[float]:
+def stated_currents_A(step: Step) -> Iterator[float]:
+    """Signed, as far as they are known beforehand: of what depends on the cell, the sequencer keeps below the limit."""
     match step.setpoint:
         case ConstantCurrent(current_A):
             yield current_A
         case CurrentProfile(_, currents_A):
             yield from (min(currents_A), max(currents_A))
-        case SweepPlan(amplitude_rms_A=amplitude_A, bias_A=bias_A) if amplitude_A is not None:
+        case SweepPlan(amplitude_rms_A=float() as amplitude_A, bias_A=bias_A):
             peak_A = math.sqrt(2.0) * amplitude_A
             yield from (bias_A - peak_A, bias_A + peak_A)
 
 
-def _voltages(step: Step) -> Iterator[float]:
+def stated_voltages_V(step: Step) -> Iterator[float]:
+    """That the step ends at, holds or ramps between; without those of an impedance sweep."""
+    yield from (c.value for end in step.ends for c in end.conditions if c.quantity is Quantity.VOLTAGE)
     if step.hold_V is not None:
         yield step.hold_V
     match step.setpoint:
         case ConstantVoltage(voltage_V, above_rest=False):
             yield voltage_V
         case VoltageRamp(start_V, end_V):
-            yield from (end_V,) if start_V is None else (start_V, end_V)
-        case SweepPlan(amplitude_rms_V=amplitude_V, bias_V=bias_V) if amplitude_V is not None and bias_V is not None:
+            yield from (end_V,) if start_V is None else (end_V, start_V)
+
+
+def _sweep_voltages_V(step: Step) -> Iterator[float]:
+    match step.setpoint:
+        case SweepPlan(amplitude_rms_V=float() as amplitude_V, bias_V=float() as bias_V):
             peak_V = math.sqrt(2.0) * amplitude_V
             yield from (bias_V - peak_V, bias_V + peak_V)
-    yield from (c.value for end in step.ends for c in end.conditions if c.quantity is Quantity.VOLTAGE)
 
 
 def _outside(value: float, within: tuple[float, float] | None, scale: float, unit: str, name: str) -> Iterator[str]:

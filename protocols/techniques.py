@@ -484,8 +484,8 @@ def _number_and_unit(rate: Rate) -> tuple[float, str]:
 # --- surroundings, prompts
 
 
-def _otherwise(builder: Builder, here: Here, body: language.Wait) -> End:
-    condition = Condition(Quantity.TIME, True, body.at_most)
+def _otherwise(builder: Builder, here: Here, body: language.Wait | language.Prompt, at_most_s: float) -> End:
+    condition = Condition(Quantity.TIME, True, at_most_s)
     return End((condition,), builder.then(here.at("otherwise"), body.otherwise))
 
 
@@ -500,20 +500,20 @@ def _condition_pressure(builder: Builder, here: Here, body: language.PressureCon
             builder.say(here.at("reach"), "give 'above' or 'below'; what is above one is not below the other")
     if body.stable is not None:
         conditions.append(Condition(Quantity.PRESSURE_SLOPE, False, body.stable.below, body.stable.over))
-    builder.step(here, Kind.REST, ends=(End(tuple(conditions)), _otherwise(builder, here, body)))
+    builder.step(here, Kind.REST, ends=(End(tuple(conditions)), _otherwise(builder, here, body, body.at_most)))
 
 
 def _temperature(builder: Builder, here: Here, body: language.SetTemperature) -> None:
     builder.inside_temperature(here.at("set"), body.set)
     band = _band(Quantity.TEMPERATURE, body.set, body.within)
-    ends = (End(band, for_s=body.duration), _otherwise(builder, here, body))
+    ends = (End(band, for_s=body.duration), _otherwise(builder, here, body, body.at_most))
     builder.step(here, Kind.TEMPERATURE, ChamberTemperature(body.set), ends, detail=f"{body.set:g} °C")
 
 
 def _stack_pressure(builder: Builder, here: Here, body: language.SetStackPressure) -> None:
     builder.inside_pressure(here.at("set"), body.set)
     band = _band(Quantity.PRESSURE, body.set, body.within)
-    ends = (End(band, for_s=body.duration), _otherwise(builder, here, body))
+    ends = (End(band, for_s=body.duration), _otherwise(builder, here, body, body.at_most))
     builder.step(here, Kind.STACK_PRESSURE, StackPressure(body.set), ends, detail=f"{body.set / 1e6:g} MPa")
 
 
@@ -522,10 +522,7 @@ def _band(quantity: Quantity, value: float, within: float) -> tuple[Condition, .
 
 
 def _prompt(builder: Builder, here: Here, body: language.Prompt) -> None:
-    ends: tuple[End, ...] = ()
-    if body.at_most is not None:
-        condition = Condition(Quantity.TIME, True, body.at_most)
-        ends = (End((condition,), builder.then(here.at("otherwise"), body.otherwise)),)
+    ends = () if body.at_most is None else (_otherwise(builder, here, body, body.at_most),)
     builder.step(here, Kind.PROMPT, Question(body.say), ends)
 
 

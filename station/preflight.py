@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-
+from protocols.abilities import stated_currents_A, stated_voltages_V
 from protocols.document import Problem
 from protocols.limits import Limits
 from protocols.program import (
     ChamberTemperature,
-    ConstantCurrent,
-    ConstantVoltage,
-    CurrentProfile,
     Marker,
     Program,
-    Quantity,
     StackPressure,
     Step,
-    SweepPlan,
-    VoltageRamp,
 )
 
 
@@ -42,9 +34,9 @@ def beyond_limits(program: Program, limits: Limits) -> tuple[Problem, ...]:
 
 
 def _beyond(step: Step, limits: Limits) -> str | None:
-    if (current_A := _largest_current_A(step)) >= limits.current_max_A:
+    if (current_A := max(map(abs, stated_currents_A(step)), default=0.0)) >= limits.current_max_A:
         return f"{current_A * 1e3:.4g} mA is not below the limit in force, {limits.current_max_A * 1e3:.4g} mA"
-    for voltage_V in _voltages_V(step):
+    for voltage_V in stated_voltages_V(step):
         if said := _outside(voltage_V, limits.voltage_min_V, limits.voltage_max_V, 1.0, "V"):
             return said
     match step.setpoint:
@@ -60,31 +52,3 @@ def _outside(value: float, low: float, high: float, scale: float, unit: str) -> 
         return None
     between = f"{low * scale:g} {unit} and {high * scale:g} {unit}"
     return f"{value * scale:g} {unit} is not between the limits in force, {between}"
-
-
-def _largest_current_A(step: Step) -> float:
-    """The magnitude, as far as it is known beforehand: of what depends on the cell, the sequencer keeps below it."""
-    match step.setpoint:
-        case ConstantCurrent(current_A):
-            return abs(current_A)
-        case CurrentProfile(_, currents_A):
-            return max(map(abs, currents_A))
-        case SweepPlan(amplitude_rms_A=float() as amplitude_A, bias_A=bias_A):
-            return abs(bias_A) + math.sqrt(2) * amplitude_A
-        case _:
-            return 0.0
-
-
-def _voltages_V(step: Step) -> Iterator[float]:
-    """That the step goes to, or ends at."""
-    for end in step.ends:
-        yield from (one.value for one in end.conditions if one.quantity is Quantity.VOLTAGE)
-    if step.hold_V is not None:
-        yield step.hold_V
-    match step.setpoint:
-        case ConstantVoltage(voltage_V, above_rest=False):
-            yield voltage_V
-        case VoltageRamp(start_V, end_V):
-            yield end_V
-            if start_V is not None:
-                yield start_V

@@ -21,6 +21,7 @@ from drivers.simulated.cell.materials import LFP, NICKEL_RICH, SELENIUM, Chemist
 from drivers.simulated.cell.ocv import iron_phosphate, nickel_rich_oxide, selenium_composite
 from drivers.simulated.clock import ManualClock
 from drivers.simulated.wiring import DriveCurrent
+from tests.drivers.simulated.deeds import do
 
 # --- texts
 
@@ -354,18 +355,6 @@ deeds = st.one_of(
     st.tuples(st.just("temperature"), st.floats(-40.0, 100.0), st.just(0.0)),
     st.tuples(st.just("pressure"), st.floats(0.0, 4e8), st.just(0.0)),
 )
-
-
-def do(cell: ForecastCell, kind: str, value: float, limit: float) -> None:
-    match kind:
-        case "current":
-            cell.set_current(value)
-        case "voltage":
-            cell.set_voltage(value, limit)
-        case "temperature":
-            cell.set_temperature(value)
-        case _:
-            cell.set_stack_pressure(value)
 
 
 @settings(max_examples=60, deadline=None)

@@ -20,6 +20,7 @@ from drivers.simulated.cell import (
 )
 from drivers.simulated.clock import ManualClock
 from drivers.simulated.wiring import DriveCurrent, DriveVoltage
+from tests.drivers.simulated.deeds import do
 
 
 class Sample(NamedTuple):
@@ -258,24 +259,12 @@ sets = st.one_of(
 )
 
 
-def apply(cell: ForecastCell, kind: str, value: float, limit: float) -> None:
-    match kind:
-        case "current":
-            cell.set_current(value)
-        case "voltage":
-            cell.set_voltage(value, limit)
-        case "temperature":
-            cell.set_temperature(value)
-        case "pressure":
-            cell.set_stack_pressure(value)
-
-
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from([HALF, FULL, lithium_symmetric_cell()]), st.lists(st.tuples(sets, seconds), max_size=5))
 def test_no_sequence_breaks_the_cell(parameters: CellParameters, sequence) -> None:
     cell = ForecastCell(parameters)
     for (kind, value, limit), length in sequence:
-        apply(cell, kind, value, limit)
+        do(cell, kind, value, limit)
         for _ in range(2):
             assert math.isfinite(cell.voltage_V) and math.isfinite(cell.current_A)
             assert math.isfinite(cell.pressure_Pa) and cell.pressure_Pa >= 0.0
