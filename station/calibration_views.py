@@ -3,41 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from enum import StrEnum
 
 from pydantic import Field
 
 from calibration.data import Area, Direction, Meter, TemperatureCoefficient
+from calibration.procedure.stages import Deed as Deed
+from calibration.procedure.stages import Stage as Stage
 from station.readings import View
-
-
-class Stage(StrEnum):
-    """Where a calibration is."""
-
-    ZERO = "zero"  # without load: the load cell is tared, the sensor's open resistance taken
-    CONDITIONING = "conditioning"
-    SERIES = "series"
-    REINSERTION = "reinsertion"  # the sensor is to be taken out and put back
-    CREEP = "creep"
-    REVIEW = "review"  # all is measured; points can be marked, the fit looked at, the record signed
-    SIGNED = "signed"
-    ABANDONED = "abandoned"
-
-
-class Deed(StrEnum):
-    """What a person may do now; the words of the command line and the service."""
-
-    CONFIRM = "confirm"  # done as the instruction says: taken out and put back, tared, ...
-    TAKE = "take"  # take the burst now, though the criterion is not met: written into the record
-    REPEAT = "repeat"  # measure a point again; the former one stays, marked
-    EXCLUDE = "exclude"  # mark a point, with a reason
-    INCLUDE = "include"  # take the mark away
-    SKIP = "skip"  # leave out the rest of this stage, with a reason
-    PAUSE = "pause"
-    RESUME = "resume"
-    FIT = "fit"
-    SIGN = "sign"
-    ABANDON = "abandon"  # keeps the session's file, marked
 
 
 class SensorView(View):
@@ -63,6 +35,16 @@ class InstrumentView(View):
     detail: str = ""
 
 
+class ReferenceView(View):
+    """A load cell's certificate in the station's folder."""
+
+    name: str  # as `SessionOrder.reference` names it
+    cell: str = ""  # the load cell's own name and serial number
+    expires: datetime.date | None = None
+    expired: bool = False
+    detail: str = ""  # the certificate's number and laboratory, or why it cannot be used
+
+
 class CalibrationOptions(View):
     """What there is to choose from."""
 
@@ -71,6 +53,7 @@ class CalibrationOptions(View):
     gauges: tuple[InstrumentView, ...]
     frames: tuple[InstrumentView, ...]  # that press by themselves
     references: tuple[str, ...]  # certificates of load cells in the station's folder
+    reference_details: tuple[ReferenceView, ...] = ()  # of them, by name
     sessions: tuple[SessionView, ...] = ()  # that can be taken up again
     simulated: bool = False
 
@@ -196,6 +179,7 @@ class DeedOrder(View):
     who: str = ""
     point: int | None = None  # for repeat, exclude and include
     reason: str = ""
+    whole_stage: bool = False  # for skip: all that is left of the stage, not only the present load
     authorised_by: str = ""  # for sign
     expires: datetime.date | None = None  # for sign; None: a year from now
     note: str = ""
