@@ -250,7 +250,9 @@ class MonotoneSpline(Response):
 
     def parameters(self) -> dict[str, tuple[float, str]]:
         pairs = zip(self.knots_ln_ohm, self.knots_ln_N, strict=True)
-        named = ((f"knot {i}: R", float(np.exp(y)), f"knot {i}: F", float(np.exp(x))) for i, (y, x) in enumerate(pairs, 1))
+        named = (
+            (f"knot {i}: R", float(np.exp(y)), f"knot {i}: F", float(np.exp(x))) for i, (y, x) in enumerate(pairs, 1)
+        )
         return {name: value for r, ohm, f, newton in named for name, value in ((r, (ohm, "Ω")), (f, (newton, "N")))}
 
 
