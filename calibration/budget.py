@@ -193,7 +193,7 @@ def combine(components: list[Line]) -> Combined:
     combined = np.sqrt(squares.sum(axis=0))
     freedom = _welch_satterthwaite(components, combined)
     few = stats.t.ppf(0.5 + COVERAGE / 2, np.minimum(freedom, MANY)) / NORMAL_FACTOR
-    of_force = np.sqrt(sum(line.relative**2 for line in components if not line.of_area))
+    of_force = np.sqrt(np.sum([line.relative**2 for line in components if not line.of_area], axis=0))
     return Combined(combined, freedom, few, 2 * few * combined, 2 * few * of_force)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -47,11 +48,10 @@ class Columns:
         up, down = (self.branch < 0).sum(), (self.branch > 0).sum()
         if not up or not down:
             return np.ones(len(self))
-        return np.where(self.branch < 0, len(self) / (2 * up), len(self) / (2 * down))
+        return np.asarray(np.where(self.branch < 0, len(self) / (2 * up), len(self) / (2 * down)))
 
     def keep(self, rows: np.ndarray) -> Columns:
-        picked = (getattr(self, name)[rows] for name in _ARRAYS)
-        return Columns(*picked, reinserted=self.reinserted)
+        return replace(self, **{name: getattr(self, name)[rows] for name in _ARRAYS})
 
 
 _ARRAYS = ("x", "y", "branch", "unit", "series", "spread_x", "spread_y", "readings", "index")
@@ -93,8 +93,8 @@ def _condensed(columns: Columns) -> Columns:
                 thinned = True
     if not thinned:
         return columns
-    joined = (np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS)
-    return Columns(*joined, reinserted=columns.reinserted)
+    joined: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ARRAYS}
+    return replace(columns, **joined)
 
 
 def _averaged(columns: Columns) -> Columns:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.columns import Columns
-from calibration.fitting import Fitted, Noise, covariance, residuals, sensitivity
+from calibration.fitting import Fitted, covariance, residuals, sensitivity
 from calibration.models import Floats
+from calibration.noise import Noise
 
 LEAST_FOR_SLOPE = 4  # load steps of one insertion
 MOST_BINS = 12
@@ -161,12 +162,14 @@ class _Solved:
 def _least_squares(design: Floats, off: Floats, shape: Floats, weights: Floats, spent: int) -> _Solved:
     """`spent` counts parameters of the curve that the design does not span."""
     rows = np.sqrt(weights) / shape
-    inverse = np.linalg.pinv((design * rows[:, None]).T @ (design * rows[:, None]))
+    inverse: Floats = np.asarray(
+        np.linalg.pinv((design * rows[:, None]).T @ (design * rows[:, None])), dtype=np.float64
+    )
     solution = inverse @ ((design * (rows**2)[:, None]).T @ off)
     left = (off - design @ solution) * rows
     rank = int(np.linalg.matrix_rank(design))
     dof = max(1.0, len(off) - rank - spent)
-    return _Solved(solution, inverse, float(np.sqrt(np.sum(left**2) / dof)), dof)
+    return _Solved(np.asarray(solution, dtype=np.float64), inverse, float(np.sqrt(np.sum(left**2) / dof)), dof)
 
 
 def _branch_order(columns: Columns, scaled: Floats, off: Floats, shape: Floats, weights: Floats, units: _Units) -> int:

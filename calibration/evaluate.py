@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from calibration.budget import Sources, budgets_at, table_of
+from calibration.choice import fit_all
 from calibration.columns import Columns, columns_of, place_of
 from calibration.creep import fit_creep
 from calibration.data import Area, DataError, Dataset, Meter, Reference, TemperatureCoefficient
 from calibration.effects import Effects, effects_of
-from calibration.fitting import CannotFit, fit_all
 from calibration.results import Choice, Creep, Evaluation
 from calibration.sensor_quantities import quantities_of
+from calibration.shapes import CannotFit
 
 DWELL_S = 60.0  # that a load step is taken to have lasted where nothing says how long
 BUDGETS = 5  # over the range, evenly in ln F, both ends included

@@ -180,8 +180,11 @@ class Calibration(Frozen):
             high = value * np.exp(wider * np.interp(at, grid, table.high))
         place = self._places(resistance, force, expanded)
         has_value = (place == Place.INSIDE) | (place == Place.AT_END)
-        columns = (np.where(has_value, column, np.nan) for column in (value, value * expanded, low, high))
-        return Pressures(*columns, place=place)
+
+        def known(column: Floats) -> Floats:
+            return np.asarray(np.where(has_value, column, np.nan))
+
+        return Pressures(known(value), known(value * expanded), known(low), known(high), place)
 
     def _places(self, resistance: Floats, force: Floats, expanded: Floats) -> NDArray[np.int8]:
         with np.errstate(all="ignore"):

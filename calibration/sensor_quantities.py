@@ -1,4 +1,4 @@
-"""The quantities of ISO 376:2011 for a pressure sensor, with the force that the curve makes of its reading as indication.
+"""The quantities of ISO 376:2011 for a pressure sensor; its indication is the force that the curve makes of a reading.
 
 A membrane sensor meets no class; the quantities are there to be compared, and called unclassified.
 """
