@@ -326,6 +326,28 @@ class PressureFrame(Instrument, Protocol):
 
 
 @runtime_checkable
+class Press(Instrument, Protocol):
+    """A press that goes to a force. Its set point stays when the link is gone: `close` does not change it."""
+
+    def check_force(self, force_N: float) -> None:
+        """Raise `OutOfRange` where the press cannot go, or must not. Sends nothing."""
+        ...
+
+    def set_force(self, force_N: float) -> None:
+        """Go there (0: let go); returns when the press has said that this is its set point."""
+        ...
+
+
+@runtime_checkable
+class ReseatingPress(Press, Protocol):
+    """A press that takes a sensor out and puts it back without a person's hands."""
+
+    def reseat(self) -> None:
+        """Returns when the sensor lies in the press again, without load."""
+        ...
+
+
+@runtime_checkable
 class TriggerOutput(Instrument, Protocol):
     """A digital line that another instrument (a camera, a beamline) is synchronised by."""
 

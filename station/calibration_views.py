@@ -105,6 +105,7 @@ class SessionOrder(View):
     gauge: str
     reference: str | None = None  # a certificate's name; None: the load cell's indication as it is, with a warning
     frame: str | None = None  # None: a person turns a screw
+    frame_area_m2: float | None = Field(None, gt=0)  # that a frame's pressure acts on; None: the sensing area
     area: Area
     plan: PlanOrder
     meter_statement: Meter | None = None

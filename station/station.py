@@ -14,7 +14,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from calibration.record import Calibration, newest
+from calibration.record import Calibration
+from calibration.registry import Registry
 from drivers.interface import (
     Chamber,
     ImpedanceSource,
@@ -34,6 +35,7 @@ from protocols.cell import read_cell
 from protocols.compile import Protocol, read_protocol
 from protocols.document import DocumentError
 from protocols.program import Kind
+from station.calibrating import Desk
 from station.channel import Channel, ChannelError, Surroundings
 from station.config import ChannelSection, InstrumentSection, StationConfig, has_capability
 from station.cycler_channel import CyclerChannel, CyclerFeed, feed_period_s
@@ -67,6 +69,7 @@ class Station:
         self.journal = Journal(self.writer, self.clock)
         self._workers = {name: Worker(name, _opener(instrument)) for name, instrument in config.instruments.items()}
         self._feeds: dict[str, CyclerFeed] = {}
+        self.calibrations = Registry(section.calibrations)
         self._sensors: list[Sensor] = []
         self._thermometers: dict[str, Gauge] = {}
         self._frames: dict[str, Gauge] = {}
@@ -79,6 +82,9 @@ class Station:
             LimitsInForce().narrowed_by(section.limits.limits(), "the station"),
         )
         self.channels = {name: self._channel(name, channel) for name, channel in config.channels.items()}
+        self.calibrating = Desk(
+            config, self.clock, self.journal, self._workers, self.calibrations, lambda sensor: self.calibrated(sensor)
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._run_ids: set[str] = set()  # given out by this process
         self._ready = False
@@ -129,6 +135,7 @@ class Station:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.calibrating.close()
         await asyncio.gather(*(channel.shut_down() for channel in self.channels.values()), return_exceptions=True)
         self.journal.say(Level.INFO, "the station is shut down")
         await asyncio.gather(*(worker.close() for worker in self._workers.values()), return_exceptions=True)
@@ -232,6 +239,14 @@ class Station:
     def simulated(self) -> bool:
         return self.config.simulation is not None
 
+    def calibrated(self, sensor_name: str) -> Calibration | None:
+        """Read the newest calibration of a sensor anew: a run that is on keeps its own."""
+        calibration = self.calibrations.newest(sensor_name)
+        for sensor in self._sensors:
+            if sensor.name == sensor_name:
+                sensor.calibration = calibration
+        return calibration
+
     # --- what clients see
 
     def view(self) -> StationView:
@@ -308,7 +323,7 @@ class Station:
             return None
         bound = section.sensor
         self._worker(bound.meter, ResistanceMeter)  # type: ignore[type-abstract]
-        calibration = newest(self.config.station.calibrations, bound.name)
+        calibration = self.calibrations.newest(bound.name)
         sensor = Sensor(bound.name, bound.meter, bound.channel, calibration, self.config.station.lost_after)
         self._sensors.append(sensor)
         return sensor
@@ -372,7 +387,7 @@ class Station:
         section = self.config.channels[channel_name]
         calibration: Calibration | None = None
         if section.sensor is not None:
-            calibration = newest(self.config.station.calibrations, section.sensor.name)
+            calibration = self.calibrations.newest(section.sensor.name)
         return {
             "station": self.config.model_dump(mode="json"),
             "channel": section.model_dump(mode="json"),
