@@ -190,10 +190,10 @@ class Combined:
 
 def combine(components: list[Line]) -> Combined:
     squares = np.array([line.relative**2 for line in components])
-    combined = np.sqrt(squares.sum(axis=0))
+    combined = np.asarray(np.sqrt(squares.sum(axis=0)))
     freedom = _welch_satterthwaite(components, combined)
-    few = stats.t.ppf(0.5 + COVERAGE / 2, np.minimum(freedom, MANY)) / NORMAL_FACTOR
-    of_force = np.sqrt(np.sum([line.relative**2 for line in components if not line.of_area], axis=0))
+    few = np.asarray(stats.t.ppf(0.5 + COVERAGE / 2, np.minimum(freedom, MANY))) / NORMAL_FACTOR
+    of_force = np.asarray(np.sqrt(squares[[not line.of_area for line in components]].sum(axis=0)))
     return Combined(combined, freedom, few, 2 * few * combined, 2 * few * of_force)
 
 

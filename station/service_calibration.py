@@ -61,15 +61,13 @@ def _reading_routes(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/calibrations/{sensor}")
     def calibrations(sensor: str) -> tuple[Calibration, ...]:
-        return tuple(sorted(desk.registry.versions(sensor), key=lambda record: -record.version))
+        return tuple(desk.registry.get(sensor, version) for version in reversed(desk.registry.versions(sensor)))
 
     @app.get("/calibrations/{sensor}/{version}/certificate")
     def certificate(sensor: str, version: int, format: Literal["pdf", "html"] = "pdf") -> Response:
         from calibration.certificate import render_html, render_pdf
 
-        record = next((each for each in desk.registry.versions(sensor) if each.version == version), None)
-        if record is None:
-            raise KeyError(f"there is no version {version} of a calibration of sensor '{sensor}'")
+        record = desk.registry.get(sensor, version)
         if format == "html":
             return Response(render_html(record), media_type="text/html; charset=utf-8")
         return Response(render_pdf(record), media_type="application/pdf")

@@ -165,7 +165,7 @@ class Desk:
         return record_of(session, evaluation, version, self.clock.now())
 
     def next_version(self, sensor: str) -> int:
-        return max((record.version for record in self.registry.versions(sensor)), default=0) + 1
+        return max(self.registry.versions(sensor), default=0) + 1
 
     async def _sign(self, bench: Bench, order: DeedOrder, doing: Doing) -> None:
         """The bench's lock is held, so that nothing changes between the evaluation and the record."""
@@ -187,7 +187,8 @@ class Desk:
     def _add(self, session: Session, evaluation: Evaluation, order: DeedOrder) -> Calibration:
         """To the registry; once only, though the station died between that and the session's own file."""
         data = session.state.dataset()
-        for known in self.registry.versions(session.sensor):
+        for version in self.registry.versions(session.sensor):
+            known = self.registry.get(session.sensor, version)
             if known.data == data:
                 return known
         record = record_of(session, evaluation, self.next_version(session.sensor), self.clock.now(), order)

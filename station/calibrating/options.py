@@ -39,8 +39,7 @@ def _sensors(desk: Desk, today: datetime.date) -> tuple[SensorView, ...]:
 
 def _sensor(desk: Desk, name: str, channel: str | None, today: datetime.date) -> SensorView:
     binding = desk.config.channels[channel].sensor if channel is not None else None
-    versions = _versions(desk, name)
-    newest = versions[0] if versions else None
+    versions, newest = desk.registry.versions(name), _newest(desk, name)
     return SensorView(
         name=name,
         channel=channel,
@@ -54,12 +53,12 @@ def _sensor(desk: Desk, name: str, channel: str | None, today: datetime.date) ->
     )
 
 
-def _versions(desk: Desk, sensor: str) -> tuple[Calibration, ...]:
-    """Newest first; none where a file cannot be read: the registry's own commands say which."""
+def _newest(desk: Desk, sensor: str) -> Calibration | None:
+    """None where its file cannot be used: the registry's own commands say why."""
     try:
-        return tuple(sorted(desk.registry.versions(sensor), key=lambda record: -record.version))
+        return desk.registry.newest(sensor)
     except CalibrationError:
-        return ()
+        return None
 
 
 def _instruments(config: StationConfig, *capabilities: type) -> tuple[InstrumentView, ...]:
