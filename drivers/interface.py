@@ -339,11 +339,13 @@ class Press(Instrument, Protocol):
 
 
 @runtime_checkable
-class ReseatingPress(Press, Protocol):
-    """A press that takes a sensor out and puts it back without a person's hands."""
+class SensorPress(Press, Protocol):
+    """A press that takes sensors from a magazine of its own, so that no hand has to put them in."""
 
-    def reseat(self) -> None:
-        """Returns when the sensor lies in the press again, without load."""
+    def insert(self, sensor: str) -> None:
+        """Take out what lies in the press and put this sensor in, be it the same one; returns when it lies there,
+        without load. Raises `Refused` where it is not in the magazine.
+        """
         ...
 
 

@@ -149,12 +149,13 @@ class Bench:
         press = self._instruments.press
         assert press is not None
         try:
-            await press.reseat()
+            await press.insert(self.session.sensor)
         except InstrumentError as error:
-            self._press_trouble = f"the press did not reinsert the sensor: {error}"
+            self._press_trouble = f"the press did not put the sensor in again: {error}"
             return
         self._press_trouble = ""
-        await self.do(Deed.CONFIRM, Doing(self._instruments.clock.now(), press.worker.name, reason="reinserted"))
+        doing = Doing(self._instruments.clock.now(), press.worker.name, reason="taken out and put back by the press")
+        await self.do(Deed.CONFIRM, doing)
 
     async def _save(self) -> None:
         try:

@@ -16,7 +16,7 @@ from calibration.record import Calibration
 from calibration.reference import read_certificate
 from calibration.registry import Registry
 from calibration.results import Evaluation
-from drivers.interface import ForceGauge, Instrument, Press, PressureFrame, ReseatingPress, ResistanceMeter
+from drivers.interface import ForceGauge, Instrument, Press, PressureFrame, ResistanceMeter, SensorPress
 from drivers.registry import DRIVERS
 from drivers.simulated.clock import Clock
 from station.calibrating.bench import Bench
@@ -197,10 +197,10 @@ class Desk:
     # --- putting a session together
 
     async def _prepared(self, order: SessionOrder) -> tuple[Session, Instruments]:
-        """Raises before anything is moved: `SessionError`, `InstrumentError`, `CalibrationError`."""
+        """Raises before anything is loaded: `SessionError`, `InstrumentError`, `CalibrationError`."""
         self._require_free(order)
         frame = self._driver(order.frame) if order.frame is not None else None
-        reseats = frame is not None and has_capability(frame, ReseatingPress)
+        reseats = frame is not None and has_capability(frame, SensorPress)
         plan = plan_of(order.plan, driven=frame is not None, reseats=reseats)
         certificate = self._certificate(order.reference)
         instruments = self._instruments(order, certificate)
@@ -212,6 +212,8 @@ class Desk:
             await instruments.press.check(0.0)
             most = max(plan.full_load_N, plan.conditioning_share * plan.full_load_N)
             await instruments.press.check(most)
+            if reseats:
+                await instruments.press.insert(order.sensor)
         now = self.clock.now()
         session = Session(
             id=self._new_id(now, order.sensor),

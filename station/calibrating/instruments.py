@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from calibration.procedure import Sample
 from drivers.interface import (
@@ -14,9 +15,9 @@ from drivers.interface import (
     NoReading,
     Press,
     PressureFrame,
-    ReseatingPress,
     Resistance,
     ResistanceMeter,
+    SensorPress,
 )
 from drivers.simulated.clock import Clock
 from station.workers import Worker
@@ -36,12 +37,9 @@ class DrivenPress:
     async def go(self, force_N: float) -> None:
         await self._call(force_N, "set_force", "set_pressure")
 
-    async def reseat(self) -> None:
-        def reseat(press: Press | PressureFrame) -> None:
-            assert isinstance(press, ReseatingPress)
-            press.reseat()
-
-        await self.worker.call(reseat)
+    async def insert(self, sensor: str) -> None:
+        """Of a `SensorPress` alone."""
+        await self.worker.call(lambda press: cast(SensorPress, press).insert(sensor))
 
     async def _call(self, force_N: float, by_force: str, by_pressure: str) -> None:
         name, value = (by_force, force_N) if self.area_m2 is None else (by_pressure, force_N / self.area_m2)
