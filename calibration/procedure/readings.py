@@ -42,7 +42,10 @@ def loading(plan: Plan, state: State, reading: Reading) -> tuple[State, bool, tu
     at_load = state.progress.at_load
     if at_load is None:
         return _not_there(plan, state)
-    return state, reading.time - at_load >= plan.dwell_s, ()
+    done = reading.time - at_load >= plan.dwell_s
+    if done and reading.force_N is not None:
+        state = learned(state, reading.force_N)
+    return state, done, ()
 
 
 def reseating(plan: Plan, state: State, reading: Reading) -> tuple[Command, ...]:
@@ -143,12 +146,19 @@ def _not_there(plan: Plan, state: State) -> tuple[State, bool, tuple[Command, ..
         return state, False, ()
     if not rest_of(plan, progress.window).force_stable or min(forces) < plan.unloaded_N:
         return state, False, ()
-    gain = math.fsum(forces) / len(forces) / progress.asked_N
-    state = state.but(press_gain=min(max(gain, 1 / TRIM_AT_MOST), TRIM_AT_MOST))
+    state = learned(state, math.fsum(forces) / len(forces))
     asked = asked_of_press(plan, state, step.nominal_N)
     if math.isclose(asked, progress.asked_N, rel_tol=1e-4):
         return state, False, ()
     return state.progressed(asked_N=asked, window=()), False, (SetForce(asked),)
+
+
+def learned(state: State, force_N: float) -> State:
+    """What a press made of the force that it was asked for, to be allowed for in the next one."""
+    asked = state.progress.asked_N
+    if not asked:
+        return state
+    return state.but(press_gain=min(max(force_N / asked, 1 / TRIM_AT_MOST), TRIM_AT_MOST))
 
 
 def asked_of_press(plan: Plan, state: State, force_N: float) -> float:
@@ -206,7 +216,8 @@ def _burst(plan: Plan, state: State, reading: Reading) -> tuple[State, bool, tup
     state = state.progressed(burst=burst)
     if len(burst) < plan.burst:
         return state, False, ()
-    return state.but(points=(*state.points, _point(plan, state, burst))), True, ()
+    taken = _point(plan, state, burst)
+    return learned(state.but(points=(*state.points, taken)), taken.force_N), True, ()
 
 
 def _point(plan: Plan, state: State, burst: Sequence[Reading]) -> Point:

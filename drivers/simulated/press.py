@@ -47,7 +47,7 @@ class VirtualPress:
         self._set_at = self._at
         self._by_hand = True
         self.insertions = 0
-        self.insert(next(iter(self.truths)))
+        self._sensor = self._lying(next(iter(self.truths)))
 
     # --- the person, or the drive
 
@@ -63,11 +63,8 @@ class VirtualPress:
         """Take out what lies in the press and put a sensor in, without load. Raises `KeyError` where there is none."""
         with self._lock:
             self._catch_up()
-            truth = self.truths[name]
-            self.sensor_name = name
+            self._sensor = self._lying(name)
             self._goal_N = self._force_N = 0.0
-            self._sensor = Sensor(truth, self._random, factor=self._random.lognormvariate(0.0, truth.insertion))
-            self.insertions += 1
 
     def reseat(self) -> None:
         """Take the sensor out and put it back, turned a little."""
@@ -92,6 +89,12 @@ class VirtualPress:
         with self._lock:
             self._catch_up()
             return self._sensor.read_ohm(TEMPERATURE_DEGC)
+
+    def _lying(self, name: str) -> Sensor:
+        """A sensor as it comes to lie in the press."""
+        truth = self.truths[name]
+        self.sensor_name, self.insertions = name, self.insertions + 1
+        return Sensor(truth, self._random, factor=self._random.lognormvariate(0.0, truth.insertion))
 
     # --- time; the lock is held
 
