@@ -19,7 +19,6 @@ from calibration.data import Area, Conditions, Dataset, Frozen, Meter, Reference
 from calibration.models import Floats, Model
 from calibration.results import Evaluation
 
-
 EXACT = 1e-9  # to which an end of the range belongs to it
 
 
