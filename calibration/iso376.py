@@ -166,7 +166,7 @@ def classification(levels: Sequence[LevelQuantities], zero: float | None, creep:
             (v if has_v else [], limits.reversibility),
             ([creep] if creep is not None else [], limits.creep),
         )
-        if all(abs(value) <= limit * (1 + 1e-9) for values, limit in kept for value in values):
+        if all(abs(value or 0.0) <= limit * (1 + 1e-9) for values, limit in kept for value in values):
             return f"class {limits.name} ({UNCHECKED})"
     return f"unclassified: outside class 2 ({UNCHECKED})"
 
