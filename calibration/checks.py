@@ -64,10 +64,12 @@ def problems(dataset: Dataset) -> tuple[str, ...]:
 
 
 def warnings(dataset: Dataset) -> tuple[str, ...]:
-    """What the budget cannot know, and points that stand apart."""
+    """Of how the forces cover the range; what the budget lacks is said by the evaluation."""
     points = dataset.used()
-    found = list(_missing(points))
-    forces = np.array([math.exp(x) for x in _levels(points)])
+    found = []
+    if points and all(point.direction is Direction.DOWN for point in points):
+        found.append("decreasing series only: the curve is that of unloading")
+    forces = np.exp(_levels(points))
     if 1 < len(forces) < 8:
         found.append(f"{len(forces)} forces only; eight or more are usual")
     gaps = np.diff(np.log(forces))
@@ -86,18 +88,6 @@ def look_swapped(force_numbers: Floats, resistance_numbers: Floats) -> bool:
     )
     digits_f, digits_r = (np.mean([_digits(v) for v in column[:200]]) for column in (force_numbers, resistance_numbers))
     return bool(falls_first and digits_f - digits_r > 0.7 and len({*resistance_numbers}) <= len({*force_numbers}))
-
-
-def _missing(points: Sequence[Point]) -> Iterator[str]:
-    if len({point.series for point in points}) == 1:
-        yield "one series only: reproducibility between series is not known"
-    if len({point.insertion for point in points}) == 1:
-        yield "the sensor was not taken out and put back: reproducibility after reinsertion is not known"
-    directions = {point.direction for point in points}
-    if Direction.DOWN not in directions:
-        yield "no decreasing series: hysteresis is not known"
-    if Direction.UP not in directions:
-        yield "decreasing series only: the curve is that of unloading"
 
 
 # --- how many, how large
