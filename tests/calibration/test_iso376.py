@@ -106,12 +106,7 @@ def test_the_eight_uncertainties() -> None:
     assert at_100.zero == approx(0.03)
     assert at_100.temperature == approx(100 * 2.7e-4 / math.sqrt(3))
     assert at_100.interpolation == approx(100 * (1.0 - 0.9995) / 0.9995)
-    squares = sum(
-        getattr(at_100, name) ** 2
-        for name in (
-            ("applied_force", "reproducibility", "repeatability", "resolution")
-            + ("creep", "zero", "temperature", "interpolation")
-        )
-    )
+    parts = "applied_force reproducibility repeatability resolution creep zero temperature interpolation"
+    squares = sum(getattr(at_100, part) ** 2 for part in parts.split())
     assert at_100.combined_N == approx(math.sqrt(squares))
     assert at_100.expanded_percent == approx(2 * math.sqrt(squares))
