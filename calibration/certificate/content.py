@@ -29,7 +29,7 @@ def document(calibration: Calibration, history: Sequence[Calibration] = ()) -> D
             f"calibration {calibration.id}: its content hash is not that of its content, so it was changed after it "
             "was signed; no certificate is written. Take the record from a backup"
         )
-    history = [each for each in history if each.sensor == calibration.sensor and each.version != calibration.version]
+    history = [each for each in history if each.sensor == calibration.sensor and each.version < calibration.version]
     sections = (
         _identification(calibration),
         _results(calibration),
@@ -144,15 +144,15 @@ def _expiry(calibration: Calibration) -> str:
 
 
 def _results(calibration: Calibration) -> Section:
-    evaluation, area = calibration.evaluation, calibration.area.value_m2
+    area = calibration.area.value_m2
     ends = calibration.force_min_N, calibration.force_max_N
-    expanded = [100 * budget.expanded for budget in evaluation.budgets]
+    expanded = 100 * figures.stated(calibration, tables.levels(calibration)).pressure
     text = Text(
         f"From {_range('N', *ends)}, that is {_range('Pa', *(end / area for end in ends))}, the pressure found from "
-        f"the sensor's resistance has an expanded uncertainty (k = 2) between {uncertainty(min(expanded))} % and "
-        f"{uncertainty(max(expanded))} %. P = F / A, with the sensing area A stated above. Each row holds for a single "
-        "later reading of this resistance, after the sensor was inserted again, on either branch unless the conditions "
-        "of use say otherwise."
+        f"the sensor's resistance has an expanded uncertainty (k = 2) between {uncertainty(expanded.min())} % and "
+        f"{uncertainty(expanded.max())} %. P = F / A, with the sensing area A stated above. Each row holds for a "
+        "single later reading of this resistance, after the sensor was inserted again, on either branch unless the "
+        "conditions of use say otherwise."
     )
     blocks: list[Block] = [text, tables.results(calibration)]
     blocks.append(
@@ -168,15 +168,15 @@ def _results(calibration: Calibration) -> Section:
 def _uncertainty_statement(calibration: Calibration) -> Section:
     budgets = calibration.evaluation.budgets
     draws = min(budget.monte_carlo_draws for budget in budgets)
-    worst = max(abs(budget.monte_carlo_standard / budget.combined - 1) for budget in budgets)
+    worst = max(abs((budget.high - budget.low) / 2 / budget.expanded - 1) for budget in budgets)
     text = Markup(
         "The reported expanded uncertainty <i>U</i> is the standard uncertainty multiplied by the coverage factor "
         "<i>k</i> = 2, which corresponds to a coverage probability of approximately 95 %. The standard uncertainty was "
         "evaluated according to JCGM 100:2008 (GUM); where its effective degrees of freedom are few, it is widened by "
         "the ratio of Student's factor to the normal one, so that <i>k</i> = 2 keeps its meaning. The 95 % intervals "
-        "are from the propagation of distributions according to JCGM 101:2008 with {draws} draws; its standard "
-        "uncertainties differ from the combined ones by at most {worst} %. Drift after the calibration is not part of "
-        "the uncertainty."
+        "are from the propagation of distributions according to JCGM 101:2008 with {draws} draws; their "
+        "half-widths differ from <i>U</i> by at most {worst} % of it. Drift after the calibration is not part of the "
+        "uncertainty."
     ).format(draws=f"{draws:,}".replace(",", " "), worst=uncertainty(100 * worst))
     return Section("Measurement uncertainty", (Text(text),))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,8 @@ def curve(calibration: Calibration) -> Figure:
     scale = Scale.of(max(point.resistance_ohm for point in calibration.data.points), "Ω")
     force = _forces(calibration)
     resistance = calibration.model.resistance_ohm(force) * scale.factor
-    low, high = interval(calibration, force)
-    axes.fill_betweenx(resistance, force * low, force * high, **BAND)
+    band = stated(calibration, force)
+    axes.fill_betweenx(resistance, force * band.low, force * band.high, **BAND)
     axes.plot(force, resistance, color="black", linewidth=0.9)
     for series, points in by_series(calibration):
         for direction in Direction:
@@ -64,10 +65,9 @@ def curve(calibration: Calibration) -> Figure:
 
 def residuals(calibration: Calibration) -> Figure:
     """Force from the curve less the force applied, in % of it, with the band ± U of the force."""
-    figure, axes = _figure(2.4)
+    figure, axes = _figure(2.25)
     force = _forces(calibration)
-    grid, stated = _table(calibration)
-    band = 100 * np.interp(np.log(calibration.model.resistance_ohm(force)), grid, stated)
+    band = 100 * stated(calibration, force).force
     axes.fill_between(force, -band, band, **BAND)
     axes.axhline(0, color="black", linewidth=0.9)
     for series, points in by_series(calibration):
@@ -86,28 +86,28 @@ def residuals(calibration: Calibration) -> Figure:
 
 
 def hysteresis(calibration: Calibration) -> Figure | None:
-    """Conductance over force up and down, and beneath it their difference; None without both branches."""
+    """Conductance over force up and down, and beside it their difference; None without both branches."""
     loops = [loop for loop in (_loop(series, points) for series, points in by_series(calibration)) if loop]
     if not loops:
         return None
-    figure = Figure(figsize=(WIDTH_IN, 3.4), layout="constrained")
-    upper, lower = figure.subplots(2, 1, height_ratios=(3, 2))
+    figure = Figure(figsize=(WIDTH_IN, 2.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
     scale = Scale.of(max(float((1 / y).max()) for _, (_, y), _ in loops), "S")
     for series, (up_N, up_ohm), (down_N, down_ohm) in loops:
-        upper.plot(up_N, scale.factor / up_ohm, LINE[Direction.UP], color=_colour(series), linewidth=0.7)
-        upper.plot(down_N, scale.factor / down_ohm, LINE[Direction.DOWN], color=_colour(series), linewidth=0.7)
+        left.plot(up_N, scale.factor / up_ohm, LINE[Direction.UP], color=_colour(series), linewidth=0.7)
+        left.plot(down_N, scale.factor / down_ohm, LINE[Direction.DOWN], color=_colour(series), linewidth=0.7)
         x, difference = difference_percent((up_N, up_ohm), (down_N, down_ohm))
-        lower.plot(x, difference, "o-", color=_colour(series), markersize=3.0, linewidth=0.8)
-    upper.set_xlabel("Force / N")
-    upper.set_ylabel(f"Conductance / {scale.unit}")
-    lower.set_xscale("log")
-    _plain_numbers(lower)
-    lower.axhline(0, color="black", linewidth=0.8)
-    lower.set_ylabel("(down − up)\n/ up / %")
-    lower.set_xlabel("Force / N")
-    lower.yaxis.set_major_formatter(FuncFormatter(_number))
+        right.plot(x, difference, "o-", color=_colour(series), markersize=3.0, linewidth=0.8)
+    left.set_xlabel("Force / N")
+    left.set_ylabel(f"Conductance / {scale.unit}")
+    right.set_xscale("log")
+    _plain_numbers(right)
+    right.axhline(0, color="black", linewidth=0.8)
+    right.set_ylabel("Branches: (down − up) / up / %")
+    right.set_xlabel("Force / N")
+    right.yaxis.set_major_formatter(FuncFormatter(_number))
     handles = [*_series_handles(calibration), *_direction_handles(lines=True)]
-    upper.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    right.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return _styled(figure)
 
 
@@ -154,15 +154,14 @@ def budget(calibration: Calibration) -> Figure:
 
 def drift(calibration: Calibration, history: Sequence[Calibration]) -> Figure | None:
     """What earlier versions would have given for the same resistances, less what this one gives, in %."""
-    former = [each for each in history if each.id != calibration.id]
-    if not former:
+    if not history:
         return None
     figure, axes = _figure(2.7)
     force = _forces(calibration)
-    low, high = interval(calibration, force)
-    axes.fill_between(force, 100 * (low - 1), 100 * (high - 1), label=f"95 %, {calibration.id}", **BAND)
+    band = stated(calibration, force)
+    axes.fill_between(force, 100 * (band.low - 1), 100 * (band.high - 1), label=f"95 %, {calibration.id}", **BAND)
     axes.axhline(0, color="black", linewidth=0.9)
-    for number, each in enumerate(former):
+    for number, each in enumerate(history):
         x, y = drift_percent(calibration, each, force)
         axes.plot(x, y, color=COLOURS[number % len(COLOURS)], linewidth=1.2, label=f"{each.id}, {each.calibrated}")
     axes.set_xscale("log")
@@ -182,12 +181,24 @@ def by_series(calibration: Calibration) -> Iterator[tuple[int, list[Point]]]:
         yield series, [point for point in calibration.data.points if point.series == series]
 
 
-def interval(calibration: Calibration, force_N: Floats) -> tuple[Floats, Floats]:
-    """The factors that lead from the pressure at these forces to the ends of its 95 % interval."""
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """At some forces: U of force and of pressure, relative, and the factors to the ends of the 95 % interval."""
+
+    force: Floats
+    pressure: Floats
+    low: Floats
+    high: Floats
+
+
+def stated(calibration: Calibration, force_N: Floats) -> Stated:
+    """As readings of the resistances that belong to these forces are stated."""
     table = calibration.evaluation.table
-    grid, _ = _table(calibration)
+    grid = table.ln_ohm_first + table.ln_ohm_step * np.arange(len(table.expanded))
     at = np.log(calibration.model.resistance_ohm(force_N))
-    return np.exp(np.interp(at, grid, table.low)), np.exp(np.interp(at, grid, table.high))
+    columns = (table.expanded_force, table.expanded, table.low, table.high)
+    force, pressure, low, high = (np.interp(at, grid, column) for column in columns)
+    return Stated(force, pressure, np.exp(low), np.exp(high))
 
 
 def residual_percent(calibration: Calibration, points: Sequence[Point]) -> tuple[Floats, Floats]:
@@ -261,13 +272,6 @@ def _forces(calibration: Calibration) -> Floats:
     return np.geomspace(calibration.force_min_N, calibration.force_max_N, 200)
 
 
-def _table(calibration: Calibration) -> tuple[Floats, Floats]:
-    """ln R, and the relative expanded uncertainty of the force there."""
-    table = calibration.evaluation.table
-    grid = table.ln_ohm_first + table.ln_ohm_step * np.arange(len(table.expanded), dtype=np.float64)
-    return grid, np.array(table.expanded_force, dtype=np.float64)
-
-
 # --- the house's style
 
 
@@ -315,11 +319,13 @@ def _colour(series: int) -> str:
 
 
 def _series_handles(calibration: Calibration) -> list[Line2D]:
+    """None where they are too many for a legend."""
     looks: dict[str, Any] = {"marker": "s", "markersize": 4, "linestyle": ""}
-    return [
+    handles = [
         Line2D([], [], color=_colour(series), label=f"series {series}, insertion {points[0].insertion}", **looks)
         for series, points in by_series(calibration)
     ]
+    return handles if len(handles) <= len(COLOURS) else []
 
 
 def _direction_handles(lines: bool = False) -> list[Line2D]:

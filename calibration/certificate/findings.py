@@ -41,7 +41,7 @@ def hysteresis(calibration: Calibration) -> Section:
         return Section("Hysteresis", (Text("Not measured: no series has both branches."),))
     return Section(
         "Hysteresis",
-        (Picture(figure, "Conductance going up and down, and beneath it the difference of the branches."),),
+        (Picture(figure, "Conductance going up and down, and beside it the difference of the branches."),),
     )
 
 
@@ -69,7 +69,7 @@ def budget(calibration: Calibration) -> Section:
     )
     picture = Picture(
         figures.budget(calibration),
-        "Expanded uncertainty (k = 2) of the pressure at each calibrated force, divided by the components' shares of "
+        "Expanded uncertainty (k = 2) of the pressure over the range of force, divided by the components' shares of "
         "the variance.",
     )
     notes = tables.budget_notes(calibration)

@@ -129,6 +129,7 @@ def _set(content: Document, placed: list[Placed]) -> bytes:
         author="",
         creator=content.software,
         invariant=1,
+        initialFontName=FONT,
         lang="en",
     )
     frame = Frame(LEFT, BOTTOM, WIDTH, A4[1] - TOP - BOTTOM, 0, 0, 0, 0)
@@ -256,6 +257,7 @@ def _facts(facts: Facts) -> Flowable:
 
 
 PADDING: list[Any] = [
+    ("FONTNAME", (0, 0), (-1, -1), FONT),  # of empty cells too: a font that is not embedded would be named
     ("VALIGN", (0, 0), (-1, -1), "TOP"),
     ("TOPPADDING", (0, 0), (-1, -1), 1.6),
     ("BOTTOMPADDING", (0, 0), (-1, -1), 2.4),

@@ -23,10 +23,12 @@ from calibration.certificate.rounding import (
     with_uncertainty,
 )
 from calibration.data import Point
-from calibration.models import LogPolynomial, Model, MonotoneSpline
+from calibration.models import Floats, LogPolynomial, Model
 from calibration.record import Calibration
 from calibration.results import Budget, Component
 
+MOST_LEVELS = 24
+MOST_STEPS = 200  # load steps; a ramp has thousands
 MOST_CREEP_ROWS = 24
 MOST_CORRELATED = 6  # parameters, whose correlation is printed
 BEFORE_NUMBERS = 4  # columns of the budget
@@ -36,29 +38,30 @@ NONE = "–"
 def model_name(model: Model) -> str:
     if isinstance(model, LogPolynomial):
         return f"polynomial of degree {len(model.coefficients) - 1} in ln R and ln F"
-    if isinstance(model, MonotoneSpline):
-        return f"{model.title} through {len(model.knots_ln_N)} knots"
     return model.title
 
 
 def results(calibration: Calibration) -> Table:
-    budgets = calibration.evaluation.budgets
-    pressure = Scale.of(budgets[-1].pressure_Pa, "Pa")
-    ohm = Scale.of(statistics.median(budget.resistance_ohm for budget in budgets), "Ω")
+    """At each calibrated force, as a later reading of the resistance there will be stated."""
+    forces = levels(calibration)
+    resistances = calibration.model.resistance_ohm(forces)
+    stated = figures.stated(calibration, forces)
+    columns_of = (stated.force, stated.pressure, stated.low, stated.high)
+    pressure = Scale.of(float(forces[-1]) / calibration.area.value_m2, "Pa")
+    ohm = Scale.of(float(np.median(resistances)), "Ω")
     rows = []
-    for budget in budgets:
-        value = budget.pressure_Pa * pressure.factor
-        expanded = budget.expanded * value
-        low, high = (to_the_place_of(value * factor, expanded) for factor in (budget.low, budget.high))
+    for force, resistance, of_force, of_pressure, low, high in zip(forces, resistances, *columns_of, strict=True):
+        value = force / calibration.area.value_m2 * pressure.factor
+        expanded = of_pressure * value
         rows.append(
             (
-                to_the_place_of(budget.force_N, budget.expanded_force * budget.force_N),
-                uncertainty(budget.expanded_force * budget.force_N),
-                significant(budget.resistance_ohm * ohm.factor, 4),
+                to_the_place_of(force, of_force * force),
+                uncertainty(of_force * force),
+                significant(resistance * ohm.factor, 4),
                 to_the_place_of(value, expanded),
                 uncertainty(expanded),
-                uncertainty(100 * budget.expanded),
-                f"{low} to {high}",
+                uncertainty(100 * of_pressure),
+                f"{to_the_place_of(value * low, expanded)} to {to_the_place_of(value * high, expanded)}",
             )
         )
     columns = (
@@ -74,6 +77,20 @@ def results(calibration: Calibration) -> Table:
         "Results per calibrated force; expanded uncertainties U with k = 2, values to the place of their uncertainty."
     )
     return Table(caption, columns, tuple(rows))
+
+
+def levels(calibration: Calibration) -> Floats:
+    """The calibrated forces in N, or some of them where they are many; the ends are always there."""
+    found = calibration.evaluation
+    inner = [level.force_N for level in found.quantities.levels][1:-1]
+    inner = [force for force in inner if found.force_min_N < force < found.force_max_N]
+    few = _evenly(len(inner), MOST_LEVELS - 2)
+    return np.array([found.force_min_N, *(inner[place] for place in few), found.force_max_N])
+
+
+def _evenly(count: int, most: int) -> list[int]:
+    """Places of so many of `count`, at the most."""
+    return sorted(set(np.linspace(0, count - 1, min(count, most)).round().astype(int).tolist()))
 
 
 # --- the model
@@ -344,7 +361,11 @@ def _load_steps(calibration: Calibration) -> Table:
     timed = any(point.under_load_s is not None for point in points)
     warm = any(point.temperature_degC is not None for point in points)
     rows = []
-    for index, point in enumerate(points):
+    places = sorted(
+        {*_evenly(len(points), MOST_STEPS), *(i for i, point in enumerate(points) if point.excluded), *suspects}
+    )
+    for index in places:
+        point = points[index]
         force, force_spread = _mean(point.force_N, point.forces_N)
         resistances = [each * ohm.factor for each in point.resistances_ohm]
         resistance, spread = _mean(point.resistance_ohm * ohm.factor, resistances)
@@ -368,8 +389,10 @@ def _load_steps(calibration: Calibration) -> Table:
         *[Column("Temp. / °C", 0.8)] * warm,
         Column("", 0.95, number=False),
     ]
-    marked = tuple(index for index, point in enumerate(points) if point.excluded)
-    return Table("Load steps, in the order in which they were taken.", tuple(columns), tuple(rows), marked=marked)
+    marked = tuple(row for row, index in enumerate(places) if points[index].excluded)
+    some = f" {len(rows)} of {len(points)}, evenly chosen." if len(rows) < len(points) else ""
+    caption = f"Load steps, in the order in which they were taken.{some}"
+    return Table(caption, tuple(columns), tuple(rows), marked=marked)
 
 
 def _mean(mean: float, values: Sequence[float]) -> tuple[str, str]:
@@ -384,7 +407,7 @@ def _mean(mean: float, values: Sequence[float]) -> tuple[str, str]:
 def _creep(calibration: Calibration) -> Table:
     samples, found = calibration.data.creep, calibration.evaluation.creep
     ohm = Scale.of(samples[0].resistance_ohm, "Ω")
-    places = np.unique(np.linspace(0, len(samples) - 1, min(len(samples), MOST_CREEP_ROWS)).round().astype(int))
+    places = _evenly(len(samples), MOST_CREEP_ROWS)
     change = None if found is None else figures.creep_percent(calibration, found)
     rows = [
         (
