@@ -11,7 +11,7 @@ from calibration.certificate.document import Block, Document, Facts, Notice, Pic
 from calibration.certificate.rounding import Scale, decimals, rounded, significant, uncertainty
 from calibration.certificate.wording import duration, joined, listed, named, sentence
 from calibration.data import Direction
-from calibration.record import Calibration, CalibrationError
+from calibration.record import Calibration
 
 TITLE = "Calibration report"
 STATEMENT = (
@@ -23,12 +23,6 @@ NOT_STATED = "not stated"
 
 
 def document(calibration: Calibration, history: Sequence[Calibration] = ()) -> Document:
-    """Raises `CalibrationError` where a signed record is not what it was when it was signed."""
-    if calibration.sha256 and calibration.sha256 != calibration.content_hash():
-        raise CalibrationError(
-            f"calibration {calibration.id}: its content hash is not that of its content, so it was changed after it "
-            "was signed; no certificate is written. Take the record from a backup"
-        )
     history = [each for each in history if each.sensor == calibration.sensor and each.version < calibration.version]
     sections = (
         _identification(calibration),

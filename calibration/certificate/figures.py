@@ -65,7 +65,7 @@ def curve(calibration: Calibration) -> Figure:
 
 def residuals(calibration: Calibration) -> Figure:
     """Force from the curve less the force applied, in % of it, with the band ± U of the force."""
-    figure, axes = _figure(2.25)
+    figure, axes = _figure(2.15)
     force = _forces(calibration)
     band = 100 * stated(calibration, force).force
     axes.fill_between(force, -band, band, **BAND)

@@ -63,7 +63,7 @@ def budget(calibration: Calibration) -> Section:
     text = Text(
         Markup(
             "Relative standard uncertainties <i>u</i> of the pressure in %, and each one's share of the variance. The "
-            "squares of the components add up to that of the combined standard uncertainty. Evaluation A: from these "
+            "squares of the components add up to that of the combined standard uncertainty. Type A: from these "
             "readings; B: from other knowledge."
         )
     )
@@ -82,7 +82,7 @@ def budget(calibration: Calibration) -> Section:
 def quantities(calibration: Calibration) -> Section:
     quantities = calibration.evaluation.quantities
     text = Text(
-        Markup("Computed for {} after ISO 376:2011, in %. Classification: {}.").format(
+        Markup("Of the {}, computed after ISO 376:2011, in %. Classification: {}.").format(
             quantities.of, quantities.classification.rstrip(".")
         )
     )

@@ -18,7 +18,7 @@ from calibration.record import Calibration
 
 
 def render_html(calibration: Calibration, history: Sequence[Calibration] = ()) -> str:
-    """`history`: other versions of the sensor's calibration, for the drift. Raises `CalibrationError`."""
+    """`history`: other versions of the sensor's calibration, for the drift."""
     environment = Environment(
         loader=PackageLoader("calibration.certificate"),
         autoescape=True,
@@ -33,7 +33,7 @@ def render_html(calibration: Calibration, history: Sequence[Calibration] = ()) -
 
 
 def write_html(calibration: Calibration, path: Path, history: Sequence[Calibration] = ()) -> None:
-    """In place of a former file, whole or not at all. Raises `CalibrationError`, OSError."""
+    """In place of a former file, whole or not at all. Raises OSError."""
     write_whole(path, render_html(calibration, history).encode())
 
 

@@ -52,7 +52,7 @@ FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 
 
 def render_pdf(calibration: Calibration, history: Sequence[Calibration] = ()) -> bytes:
-    """`history`: other versions of the sensor's calibration, for the drift. Raises `CalibrationError`.
+    """`history`: other versions of the sensor's calibration, for the drift.
 
     The same record gives the same bytes.
     """
@@ -73,7 +73,7 @@ def render_pdf(calibration: Calibration, history: Sequence[Calibration] = ()) ->
 
 
 def write_pdf(calibration: Calibration, path: Path, history: Sequence[Calibration] = ()) -> None:
-    """In place of a former file, whole or not at all. Raises `CalibrationError`, OSError."""
+    """In place of a former file, whole or not at all. Raises OSError."""
     write_whole(path, render_pdf(calibration, history))
 
 

@@ -270,8 +270,8 @@ def quantities(calibration: Calibration) -> Table:
         )
         for level in found.levels
     ]
-    zero = NONE if found.zero is None else f"{significant(found.zero, 2)} %"
-    creep = NONE if found.creep is None else f"{significant(found.creep, 2)} %"
+    zero = "not stated" if found.zero is None else f"{significant(found.zero, 2)} %"
+    creep = "not stated" if found.creep is None else f"{significant(found.creep, 2)} %"
     columns = (
         Column("Force / N"),
         Column("reproducibility b / %", 1.2),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from station.cli.common import console
+from station.cli.common import calibrations_folder, console
 
 
 def add_to(app: typer.Typer) -> None:
@@ -16,7 +16,9 @@ def add_to(app: typer.Typer) -> None:
 
 def certificate(
     sensor: Annotated[str, typer.Argument(help="name of a sensor, as 'cellstation calibration list' shows it")],
-    version: Annotated[int | None, typer.Option("--version", help="of its calibration; otherwise the newest")] = None,
+    version: Annotated[
+        int | None, typer.Option("--version", min=1, help="of its calibration; otherwise the newest")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="FILE.pdf or FILE.html; without an ending both are written"),
@@ -30,9 +32,9 @@ def certificate(
     from calibration.certificate import write_html, write_pdf
     from calibration.registry import Registry
 
-    registry = Registry(_folder(calibrations))
-    record = registry.newest(sensor) if version is None else registry.get(sensor, version)
-    history = registry.history(sensor)
+    registry = Registry(calibrations_folder(calibrations))
+    record = registry.get(sensor, version or max(registry.versions(sensor), default=1))
+    history = [entry.calibration for entry in registry.history(sensor)]
     stem = output or Path(f"{record.sensor}-v{record.version}")
     writers = {".pdf": write_pdf, ".html": write_html}
     wanted = [stem.suffix.lower()] if stem.suffix.lower() in writers else list(writers)
@@ -40,13 +42,3 @@ def certificate(
         path = stem if len(wanted) == 1 else stem.with_name(stem.name + suffix)
         writers[suffix](record, path, history)
         console.print(str(path), markup=False)
-
-
-def _folder(given: Path | None) -> Path:
-    """From the option, or from `station.toml` in this folder, or else as the station has it by default."""
-    if given is not None:
-        return given
-    from station.config import StationSection, read_config
-
-    path = Path("station.toml")
-    return read_config(path).station.calibrations if path.is_file() else StationSection().calibrations

@@ -9,10 +9,9 @@ import typer
 from typer.testing import CliRunner
 
 from calibration.certificate import render_pdf
+from calibration.registry import Registry
 from station.cli import calibration_certificate
 from tests.calibration.sample import calibration, earlier
-
-pytest.importorskip("calibration.registry")
 
 app = typer.Typer()
 app.callback()(lambda: None)
@@ -23,11 +22,9 @@ calibration_certificate.add_to(app)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The default folder, where there is no station.toml."""
     monkeypatch.chdir(tmp_path)
-    records = tmp_path / "calibrations"
-    records.mkdir()
+    registry = Registry(tmp_path / "calibrations")
     for record in (earlier(), calibration()):
-        path = records / f"{record.sensor}-v{record.version}.json"
-        path.write_text(record.model_dump_json(), encoding="utf-8")
+        registry.add(record)
     return tmp_path
 
 
