@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from station.cli import bench, channels, config, database, protocol, results, simulate
+from station.cli import bench, calibration, channels, config, database, protocol, results, simulate
 
 app = typer.Typer(
     name="cellstation",
@@ -28,6 +28,7 @@ channels.add_to(app)
 results.add_to(app)
 simulate.add_to(app)
 app.add_typer(protocol.app, name="protocol")
+app.add_typer(calibration.app, name="calibration")
 app.add_typer(database.app, name="db")
 
 
@@ -58,6 +59,7 @@ def _words(error: Exception) -> str | None:
 
 def _plain_errors() -> tuple[type[Exception], ...]:
     """Those that say themselves what is wrong; imported only once something is."""
+    from calibration.data import DataError
     from calibration.record import CalibrationError
     from drivers.interface import InstrumentError
     from drivers.registry import SettingsError
@@ -72,6 +74,7 @@ def _plain_errors() -> tuple[type[Exception], ...]:
         ChannelError,
         ClientError,
         ConfigError,
+        DataError,
         DocumentError,
         InstrumentError,
         SettingsError,
