@@ -5,17 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import typer
 from typer.testing import CliRunner
 
 from calibration.certificate import render_pdf
 from calibration.registry import Registry
-from station.cli import calibration_certificate
+from station.cli.calibration import app
 from tests.calibration.sample import calibration, earlier
-
-app = typer.Typer()
-app.callback()(lambda: None)
-calibration_certificate.add_to(app)
 
 
 @pytest.fixture
