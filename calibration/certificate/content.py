@@ -172,7 +172,11 @@ def _uncertainty_statement(calibration: Calibration) -> Section:
         "half-widths differ from <i>U</i> by at most {worst} % of it. Drift after the calibration is not part of the "
         "uncertainty."
     ).format(draws=f"{draws:,}".replace(",", " "), worst=uncertainty(100 * worst))
-    return Section("Measurement uncertainty", (Text(text),))
+    unknown = [part.name for part in budgets[0].components if not part.evaluation]
+    if not unknown:
+        return Section("Measurement uncertainty", (Text(text),))
+    notice = Notice(f"Not evaluated, and so no part of the uncertainty: {listed(unknown)}.")
+    return Section("Measurement uncertainty", (Text(text), notice))
 
 
 def _traceability(calibration: Calibration) -> Section:
@@ -186,7 +190,7 @@ def _traceability(calibration: Calibration) -> Section:
         )
     else:
         text = (
-            f"No certificate of the load cell {reference.name} is stated: metrological traceability of the force to "
+            f"No certificate of the load cell ({reference.name}) is stated: metrological traceability of the force to "
             "the SI is not claimed."
         )
     rows = [

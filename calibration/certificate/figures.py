@@ -26,6 +26,7 @@ WIDTH_IN = 6.85  # between the margins of an A4 page
 MARKER = {Direction.UP: "^", Direction.DOWN: "v"}
 OPEN: dict[str, Any] = {"markersize": 3.6, "markerfacecolor": "none"}
 BAND: dict[str, Any] = {"color": GREEN, "alpha": 0.25, "linewidth": 0}
+BESIDE: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "labelspacing": 0.3}
 LINE = {Direction.UP: "-", Direction.DOWN: "--"}
 MOST_PARTS = 6  # of a budget, that have a colour of their own
 
@@ -39,11 +40,12 @@ def curve(calibration: Calibration) -> Figure:
     band = stated(calibration, force)
     axes.fill_betweenx(resistance, force * band.low, force * band.high, **BAND)
     axes.plot(force, resistance, color="black", linewidth=0.9)
+    colours = _groups(calibration)
     for series, points in by_series(calibration):
         for direction in Direction:
             chosen = [point for point in points if point.direction is direction and point.used]
             x, y = _arrays(chosen)
-            axes.plot(x, y * scale.factor, MARKER[direction], color=_colour(series), **OPEN)
+            axes.plot(x, y * scale.factor, MARKER[direction], color=colours[series][0], **OPEN)
     x, y = _arrays([point for point in calibration.data.points if not point.used])
     axes.plot(x, y * scale.factor, "x", color="black", markersize=5)
     axes.set_xscale("log")
@@ -56,10 +58,10 @@ def curve(calibration: Calibration) -> Figure:
     top.set_xlabel("Pressure / kPa", fontsize=8.5)
     top.tick_params(labelsize=8)
     _plain(top.xaxis)
-    handles = [*_series_handles(calibration), *_direction_handles(), *_excluded_handle(calibration)]
+    handles = [*_series_handles(calibration), *_direction_handles(calibration), *_excluded_handle(calibration)]
     handles += [Line2D([], [], color="black", linewidth=0.9, label="fitted curve")]
     handles += [Line2D([], [], color=GREEN, alpha=0.35, linewidth=6, label="95 % interval")]
-    axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    axes.legend(handles=handles, **BESIDE)
     return _styled(figure)
 
 
@@ -70,18 +72,19 @@ def residuals(calibration: Calibration) -> Figure:
     band = 100 * stated(calibration, force).force
     axes.fill_between(force, -band, band, **BAND)
     axes.axhline(0, color="black", linewidth=0.9)
+    colours = _groups(calibration)
     for series, points in by_series(calibration):
         for direction in Direction:
             x, y = residual_percent(calibration, [p for p in points if p.direction is direction and p.used])
-            axes.plot(x, y, MARKER[direction], color=_colour(series), **OPEN)
+            axes.plot(x, y, MARKER[direction], color=colours[series][0], **OPEN)
     axes.set_xscale("log")
     _plain_numbers(axes)
     axes.yaxis.set_major_formatter(FuncFormatter(_number))
     axes.set_xlabel("Force / N")
     axes.set_ylabel("Deviation of the force / %")
     band_handle = Line2D([], [], color=GREEN, alpha=0.35, linewidth=6, label="± U, k = 2")
-    handles = [*_series_handles(calibration), *_direction_handles(), band_handle]
-    axes.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    handles = [*_series_handles(calibration), *_direction_handles(calibration), band_handle]
+    axes.legend(handles=handles, **BESIDE)
     return _styled(figure)
 
 
@@ -93,11 +96,12 @@ def hysteresis(calibration: Calibration) -> Figure | None:
     figure = Figure(figsize=(WIDTH_IN, 2.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     scale = Scale.of(max(float((1 / y).max()) for _, (_, y), _ in loops), "S")
+    colours = _groups(calibration)
     for series, (up_N, up_ohm), (down_N, down_ohm) in loops:
-        left.plot(up_N, scale.factor / up_ohm, LINE[Direction.UP], color=_colour(series), linewidth=0.7)
-        left.plot(down_N, scale.factor / down_ohm, LINE[Direction.DOWN], color=_colour(series), linewidth=0.7)
+        left.plot(up_N, scale.factor / up_ohm, LINE[Direction.UP], color=colours[series][0], linewidth=0.7)
+        left.plot(down_N, scale.factor / down_ohm, LINE[Direction.DOWN], color=colours[series][0], linewidth=0.7)
         x, difference = difference_percent((up_N, up_ohm), (down_N, down_ohm))
-        right.plot(x, difference, "o-", color=_colour(series), markersize=3.0, linewidth=0.8)
+        right.plot(x, difference, "o-", color=colours[series][0], markersize=3.0, linewidth=0.8)
     left.set_xlabel("Force / N")
     left.set_ylabel(f"Conductance / {scale.unit}")
     right.set_xscale("log")
@@ -106,8 +110,8 @@ def hysteresis(calibration: Calibration) -> Figure | None:
     right.set_ylabel("Branches: (down − up) / up / %")
     right.set_xlabel("Force / N")
     right.yaxis.set_major_formatter(FuncFormatter(_number))
-    handles = [*_series_handles(calibration), *_direction_handles(lines=True)]
-    right.legend(handles=handles, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    handles = [*_series_handles(calibration), *_direction_handles(calibration, lines=True)]
+    right.legend(handles=handles, **BESIDE)
     return _styled(figure)
 
 
@@ -131,7 +135,7 @@ def creep(calibration: Calibration) -> Figure | None:
     axes.yaxis.set_major_formatter(FuncFormatter(_number))
     axes.set_xlabel("Time under load / s")
     axes.set_ylabel("Change of conductance / %")
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    axes.legend(**BESIDE)
     return _styled(figure)
 
 
@@ -148,7 +152,7 @@ def budget(calibration: Calibration) -> Figure:
     axes.set_xticks(at, [significant(each.force_N, 3) for each in budgets])
     axes.set_xlabel("Force / N")
     axes.set_ylabel("U (k = 2) of the pressure / %")
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), reverse=True)
+    axes.legend(reverse=True, **BESIDE)
     return _styled(figure)
 
 
@@ -169,7 +173,7 @@ def drift(calibration: Calibration, history: Sequence[Calibration]) -> Figure | 
     axes.yaxis.set_major_formatter(FuncFormatter(_number))
     axes.set_xlabel("Force / N")
     axes.set_ylabel("Difference of pressure / %")
-    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    axes.legend(**BESIDE)
     return _styled(figure)
 
 
@@ -314,29 +318,37 @@ def _plain(axis: Axis) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def _colour(series: int) -> str:
-    return COLOURS[(series - 1) % len(COLOURS)]
+def _groups(calibration: Calibration) -> dict[int, tuple[str, str]]:
+    """Colour and name of each series: its own where they are few, else that of its insertion, else the same for all."""
+    insertions = {series: points[0].insertion for series, points in by_series(calibration)}
+    if len(insertions) <= len(COLOURS):
+        return {
+            series: (colour, f"series {series}, insertion {insertion}")
+            for (series, insertion), colour in zip(insertions.items(), COLOURS, strict=False)
+        }
+    numbers = sorted(set(insertions.values()))
+    if len(numbers) > len(COLOURS):
+        return dict.fromkeys(insertions, (BLUE, f"{len(insertions)} series"))
+    colours = dict(zip(numbers, COLOURS, strict=False))
+    return {series: (colours[insertion], f"insertion {insertion}") for series, insertion in insertions.items()}
 
 
 def _series_handles(calibration: Calibration) -> list[Line2D]:
-    """None where they are too many for a legend."""
     looks: dict[str, Any] = {"marker": "s", "markersize": 4, "linestyle": ""}
-    handles = [
-        Line2D([], [], color=_colour(series), label=f"series {series}, insertion {points[0].insertion}", **looks)
-        for series, points in by_series(calibration)
-    ]
-    return handles if len(handles) <= len(COLOURS) else []
+    named = dict.fromkeys(_groups(calibration).values())
+    return [Line2D([], [], color=colour, label=label, **looks) for colour, label in named]
 
 
-def _direction_handles(lines: bool = False) -> list[Line2D]:
+def _direction_handles(calibration: Calibration, lines: bool = False) -> list[Line2D]:
     """As markers, or as the lines that join them."""
     looks: dict[Direction, dict[str, Any]] = {
         each: {"linestyle": LINE[each], "linewidth": 0.8}
         if lines
         else {"linestyle": "", "marker": MARKER[each], "markerfacecolor": "none", "markersize": 4}
         for each in Direction
+        if any(point.direction is each for point in calibration.data.points)
     }
-    return [Line2D([], [], color="black", label=f"going {each.value}", **looks[each]) for each in Direction]
+    return [Line2D([], [], color="black", label=f"going {each.value}", **look) for each, look in looks.items()]
 
 
 def _excluded_handle(calibration: Calibration) -> list[Line2D]:

@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from calibration.certificate import figures, tables
 from calibration.certificate.document import Block, Picture, Section, Text
+from calibration.certificate.readings import readings as readings_of
 from calibration.certificate.rounding import decimals, rounded, significant, uncertainty
 from calibration.certificate.wording import capital, duration, formula
 from calibration.record import Calibration
@@ -112,4 +113,4 @@ def readings(calibration: Calibration) -> Section:
         "Each row is the mean of a burst of readings taken together; ± is their standard deviation. All single "
         "readings are in the record that the content hash is of."
     )
-    return Section("Readings", (text, *tables.readings(calibration)))
+    return Section("Readings", (text, *readings_of(calibration)))

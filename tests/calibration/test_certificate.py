@@ -19,6 +19,7 @@ from calibration.certificate import figures, number, render_html, render_pdf, ta
 from calibration.certificate.content import STATEMENT, document
 from calibration.certificate.document import Facts, Picture, Table, Text
 from calibration.certificate.files import write_whole
+from calibration.certificate.readings import MOST_STEPS, NONE
 from calibration.certificate.wording import formula
 from calibration.data import Conditions, Dataset, Direction, Point, Reference
 from calibration.models import LinearConductance, LogPolynomial, OffsetPower, PowerLaw, SeriesResistance
@@ -206,10 +207,10 @@ def test_the_budget_adds_up_as_it_is_printed() -> None:
     components, sums = budget.rows[: -budget.sums], budget.rows[-budget.sums :]
     assert [row[0] for row in components] == [part.name for part in record.evaluation.budgets[0].components]
     for column in range(tables.BEFORE_NUMBERS, len(budget.columns), 2):
-        parts = np.array([number_of(row[column]) for row in components if row[column] != tables.NONE])
+        parts = np.array([number_of(row[column]) for row in components if row[column] != NONE])
         combined = number_of(sums[0][column])
         assert np.sqrt(np.sum(parts**2)) == approx(combined, abs=0.0005 * (1 + len(parts) ** 0.5))
-        percent = [number_of(row[column + 1]) for row in components if row[column + 1] != tables.NONE]
+        percent = [number_of(row[column + 1]) for row in components if row[column + 1] != NONE]
         assert sum(round(10 * share) for share in percent) == 1000
         assert sums[0][column + 1] == "100.0"
         widened = number_of(sums[2][column])
@@ -220,8 +221,8 @@ def test_the_budget_adds_up_as_it_is_printed() -> None:
 def test_what_was_not_evaluated_is_said_and_counts_nothing() -> None:
     budget = table(bare(), "Uncertainty budget")
     reversibility = next(row for row in budget.rows if row[0] == "reversibility")
-    assert reversibility[1:4] == (tables.NONE, "not evaluated", tables.NONE)
-    assert set(reversibility[4:]) == {tables.NONE}
+    assert reversibility[1:4] == (NONE, "not evaluated", NONE)
+    assert set(reversibility[4:]) == {NONE}
 
 
 def test_parameters_have_the_uncertainty_of_the_fit() -> None:
@@ -260,7 +261,7 @@ def test_drift_is_what_the_earlier_version_would_have_said() -> None:
     low = record.evaluation.budgets[0]
     found = old.pressures([low.resistance_ohm]).value_Pa[0]
     expected = 100 * (found / low.pressure_Pa - 1)
-    assert number_of(row[2]) == approx(expected, abs=0.051) or row[2] == tables.NONE
+    assert number_of(row[2]) == approx(expected, abs=0.051) or row[2] == NONE
     middle = record.evaluation.budgets[2]
     found = old.pressures([middle.resistance_ohm]).value_Pa[0]
     assert number_of(row[4]) == approx(100 * (found / middle.pressure_Pa - 1), abs=0.051)
@@ -287,6 +288,19 @@ def test_the_figures_draw_the_records_data() -> None:
     deviations = np.concatenate([np.asarray(one.get_ydata()) for one in left.lines if one.get_marker() in ("^", "v")])
     expected = [100 * (float(record.model.force_N(p.resistance_ohm)) / p.force_N - 1) for p in used]
     assert sorted(deviations) == approx(sorted(expected))
+
+
+def test_many_series_are_told_apart_by_their_insertions() -> None:
+    points = tuple(
+        point.model_copy(update={"series": 10 * copy + point.series})
+        for copy in range(3)
+        for point in signed().data.points
+    )
+    many = signed().model_copy(update={"data": Dataset(points=points)})
+    legend = figures.residuals(many).axes[0].get_legend()
+    assert legend is not None
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == [*(f"insertion {n}" for n in range(1, 5)), "going up", "going down", "± U, k = 2"]
 
 
 def test_the_bars_of_the_budget_are_as_high_as_the_uncertainty() -> None:
@@ -329,6 +343,9 @@ def test_what_is_not_stated_is_said_to_be_missing() -> None:
         "load cell and person who authorised it." in pages[0]
     )
     assert "traceability of the force to the SI is not claimed" in text
+    assert (
+        "Not evaluated, and so no part of the uncertainty: reproducibility between series, reversibility, creep" in text
+    )
     assert "not authorised" in text
     assert "rising force only" in text
     assert "Not measured: no series has both branches." in text
@@ -356,8 +373,8 @@ def test_a_ramp_of_thousands_of_rows_stays_a_report() -> None:
     )
     record = calibration(data=Dataset(points=points))
     steps = table(record, "Load steps, in the order")
-    assert len(steps.rows) == tables.MOST_STEPS
-    assert f"{tables.MOST_STEPS} of 1200, evenly chosen" in steps.caption
+    assert len(steps.rows) == MOST_STEPS
+    assert f"{MOST_STEPS} of 1200, evenly chosen" in steps.caption
     assert len(table(record, "Results").rows) <= tables.MOST_LEVELS
 
 
