@@ -273,6 +273,11 @@ def test_zero_readings_stand_between_series(tmp_path: Path) -> None:
     assert len(found.data.points) == 10
 
 
+def test_the_zero_of_the_load_cell_is_kept(tmp_path: Path) -> None:
+    found = table(tmp_path, "Force / N,R / kΩ\n0.001,OL\n1,100\n5,30\n20,9\n-0.002,OL\n")
+    assert [(zero.before, zero.force_N) for zero in found.data.zeros] == [(True, 0.001), (False, -0.002)]
+
+
 def test_forces_in_no_order_are_all_taken_as_increasing(tmp_path: Path) -> None:
     forces = [5, 1, 10, 2, 7, 3, 9, 0.5, 8]
     found = table(tmp_path, rows("Force / N,R / Ω", forces, falling_with(forces)))
