@@ -69,15 +69,14 @@ def act(plan: Plan, state: State, deed: Deed, doing: Doing) -> Outcome:
 def _confirm(plan: Plan, state: State, doing: Doing) -> Outcome:
     step, force = state.step, state.last.force_N
     assert step is not None
-    if step.kind is not Kind.REINSERT:
-        state = state.progressed(confirmed=True, since=doing.time)
-        if state.zeros and force is not None and abs(force) > plan.unloaded_N:
-            text = f"said to be without load at {newtons(force)} over the former zero"
-            state = state.noted(text, doing.who)
-        return (steps.finished(plan, state) if step.kind is Kind.UNLOAD else state), ()
-    if force is not None and not readings.without_load(plan, state, force):
+    if step.kind is Kind.REINSERT and force is not None and force > plan.least_load_N:
         raise ProcedureError(f"take the load off first: the load cell says {newtons(force)}")
-    return steps.finished(plan, state.but(insertion=step.insertion)), ()
+    if state.zeros and force is not None and abs(force) > plan.unloaded_N:
+        state = state.noted(f"said to be without load at {newtons(force)} over the former zero", doing.who)
+    if step.kind is Kind.ZERO:
+        return state.progressed(confirmed=True, since=doing.time), ()
+    insertion = step.insertion if step.kind is Kind.REINSERT else state.insertion
+    return steps.finished(plan, state.but(insertion=insertion)), ()
 
 
 def _take(plan: Plan, state: State, doing: Doing) -> Outcome:

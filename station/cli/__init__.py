@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from station.cli import bench, calibration, cell, channels, config, database, protocol, results, simulate
+from station.cli import bench, calibrate, calibration, cell, channels, config, database, protocol, results, simulate
 
 app = typer.Typer(
     name="cellstation",
@@ -27,6 +27,7 @@ config.add_to(app)
 channels.add_to(app)
 results.add_to(app)
 simulate.add_to(app)
+calibrate.add_to(app)
 app.add_typer(protocol.app, name="protocol")
 app.add_typer(calibration.app, name="calibration")
 app.add_typer(database.app, name="db")

@@ -77,7 +77,10 @@ def happen(bench: Bench, kind: str, what: object) -> None:
     match kind, what:
         case "work", int(seconds):
             for _ in range(seconds):
-                bench.as_told() if not bench.state.over else bench.tick()
+                try:
+                    bench.as_told() if not bench.state.over else bench.tick()
+                except ProcedureError as error:
+                    assert "take the load off first" in str(error)
         case "sample", (force, ohm, is_open, overload, trouble):
             bench.tick(Sample(bench.time_s + 1.0, force, force, ohm, is_open, overload, trouble))
         case "deed", (deed, point, whole):
@@ -110,7 +113,11 @@ def test_nothing_is_lost_and_there_is_a_way_to_the_end(plan: Plan, story: list[t
             bench.do(Deed.SKIP, reason="never there")
         elif "Do not go back up" in bench.now.instruction:
             bench.do(Deed.SKIP, reason="passed")
-        bench.as_told()
+        try:
+            bench.as_told()
+        except ProcedureError as error:  # a zero that was taken under load: nothing but to leave it out
+            assert "take the load off first" in str(error)
+            bench.do(Deed.SKIP, reason="no zero")
     watch.look()
     assert bench.state.stage in (Stage.REVIEW, Stage.SIGNED, Stage.ABANDONED), bench.now
 
