@@ -1,4 +1,4 @@
-"""The virtual press: its load comes and relaxes, its sensor lies differently each time, its load cell errs as stated."""
+"""The virtual press: its load comes and relaxes, its sensor lies differently each time, its load cell errs."""
 
 from __future__ import annotations
 
