@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 
 from calibration.procedure import (
     Command,
@@ -36,12 +37,14 @@ TRACE = 600  # samples for the live curves
 
 
 class Bench:
-    """A session that goes on. Whoever changes it holds `lock`."""
+    """A session that goes on. Whoever changes it holds `lock`. `instruments()` is called when they are first needed."""
 
-    def __init__(self, session: Session, instruments: Instruments, sessions: Sessions, journal: Journal) -> None:
+    def __init__(
+        self, session: Session, instruments: Callable[[], Instruments], sessions: Sessions, journal: Journal
+    ) -> None:
         self.session = session
         self.lock = asyncio.Lock()
-        self._instruments, self._sessions, self._journal = instruments, sessions, journal
+        self._find, self._sessions, self._journal = instruments, sessions, journal
         self._trace: deque[tuple[float, float | None, float | None]] = deque(maxlen=TRACE)
         self._wanted: SetForce | Unload | None = None  # of the press, not confirmed yet
         self._press_trouble = ""
@@ -52,15 +55,16 @@ class Bench:
         """Whether instruments are needed."""
         return not self.session.state.over and self.session.state.step is not None
 
-    @property
-    def driven(self) -> bool:
-        return self._instruments.press is not None
+    @cached_property
+    def instruments(self) -> Instruments:
+        """Raises `SessionError` where they are not as they were."""
+        return self._find()
 
     async def loop(self, period_s: float) -> None:
         """Until all is measured, or the session is abandoned."""
-        clock = self._instruments.clock
+        clock = self.instruments.clock
         while self.measuring:
-            sample = await self._instruments.sample(self.session.state.zero_indication)
+            sample = await self.instruments.sample(self.session.state.zero_indication)
             async with self.lock:
                 await self._take(sample)
             await asyncio.sleep(max(period_s / clock.speed, SHORTEST_PERIOD_S))
@@ -80,15 +84,13 @@ class Bench:
 
     async def let_go(self) -> None:
         """Bring the press to no force and keep the session: the station ends."""
-        press = self._instruments.press
-        if press is not None and self.measuring:
+        if self.session.plan.driven and self.measuring and (press := self.instruments.press) is not None:
             try:
                 await press.go(0.0)
             except InstrumentError as error:
                 text = f"calibration {self.session.id}: the press was not unloaded: {error}"
                 self._journal.say(Level.ALARM, text)
-        with contextlib.suppress(OSError):
-            await self._save()
+        await self._save()
 
     def view(self) -> CalibrationView:
         began = self.session.began
@@ -134,9 +136,8 @@ class Bench:
 
     async def _drive(self) -> None:
         """Ask the press for what is wanted of it, until it has said that it will."""
-        press, wanted = self._instruments.press, self._wanted
-        if press is None or wanted is None:
-            self._wanted = None
+        wanted = self._wanted
+        if wanted is None or (press := self.instruments.press) is None:
             return
         force = min(wanted.force_N, self.session.plan.limit_N) if isinstance(wanted, SetForce) else 0.0
         try:
@@ -146,7 +147,7 @@ class Bench:
             self._press_trouble = f"the press does not go to {force:.3g} N: {error}"
 
     async def _reseat(self) -> None:
-        press = self._instruments.press
+        press = self.instruments.press
         assert press is not None
         try:
             await press.insert(self.session.sensor)
@@ -154,7 +155,7 @@ class Bench:
             self._press_trouble = f"the press did not put the sensor in again: {error}"
             return
         self._press_trouble = ""
-        doing = Doing(self._instruments.clock.now(), press.worker.name, reason="taken out and put back by the press")
+        doing = Doing(self.instruments.clock.now(), press.worker.name, reason="taken out and put back by the press")
         await self.do(Deed.CONFIRM, doing)
 
     async def _save(self) -> None:

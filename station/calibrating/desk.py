@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from calibration.data import Meter, Reference
 from calibration.load_cell import LoadCellCertificate
-from calibration.procedure import Deed, Doing, Plan, begin, take_up
-from calibration.record import Calibration
+from calibration.procedure import Deed, Doing, Plan, act, begin, take_up
+from calibration.record import Calibration, CalibrationError
 from calibration.reference import certificate_named
 from calibration.registry import Registry, read_calibration
 from calibration.results import Evaluation
@@ -82,7 +82,7 @@ class Desk:
         """Look at everything before anything is moved; then the session is kept and measures."""
         async with self._beginning:
             session, instruments = await self._prepared(order)
-            bench = Bench(session, instruments, self.sessions, self.journal)
+            bench = Bench(session, lambda: instruments, self.sessions, self.journal)
             await asyncio.to_thread(self.sessions.save, session)
             self._measure(bench)
         text = f"calibration {session.id} of sensor {order.sensor} begun, {session.plan.full_load_N:g} N full load"
@@ -102,6 +102,7 @@ class Desk:
             bench = self._bench(session)
             if bench.measuring:
                 self._require_free(session.order, name)
+                _ = bench.instruments  # whether they are there
                 bench.session = session.at(take_up(session.plan, session.state, self.clock.now()))
             self._measure(bench)
         self.journal.say(Level.INFO, f"calibration {name} is taken up again", who=who)
@@ -109,31 +110,45 @@ class Desk:
 
     async def do(self, name: str, deed: Deed, order: DeedOrder) -> CalibrationView:
         """Raises `ProcedureError`, `SessionError`, and `DataError` where a fit is asked for too early."""
+        doing = Doing(self.clock.now(), order.who or "someone", order.point, order.reason, order.whole_stage)
         if name not in self._benches:
             session = self.sessions.load(name)
-            if session.state.step is not None and not session.state.over and deed is not Deed.ABANDON:
+            if deed is Deed.ABANDON:
+                return await self._abandon(session, doing)
+            if session.state.step is not None:
                 raise SessionError("this calibration was interrupted: take it up first")
             self._benches[name] = self._bench(session)
         bench = self._benches[name]
         if deed is Deed.FIT:
             await self.evaluation(bench.session)
         async with bench.lock:
-            doing = Doing(self.clock.now(), order.who or "someone", order.point, order.reason, order.whole_stage)
             if deed is Deed.SIGN:
                 await self._sign(bench, order, doing)
             else:
                 if deed is Deed.REPEAT and not bench.measuring:
                     self._require_free(bench.session.order, name)
+                    _ = bench.instruments
                 await bench.do(deed, doing)
         self._measure(bench)
         return bench.view()
+
+    async def _abandon(self, session: Session, doing: Doing) -> CalibrationView:
+        """One that nobody has taken up: its instruments may serve another by now, and are let alone."""
+        state, _ = act(session.plan, session.state, Deed.ABANDON, doing)
+        session = session.at(state)
+        await asyncio.to_thread(self.sessions.save, session)
+        self.journal.say(Level.INFO, f"calibration {session.id} is abandoned: {state.abandoned}", who=doing.who)
+        return resting_view(session)
 
     async def close(self) -> None:
         """The station ends: presses let go, sessions stay to be taken up."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        await asyncio.gather(*(bench.let_go() for bench in self._benches.values()), return_exceptions=True)
+        ends = await asyncio.gather(*(bench.let_go() for bench in self._benches.values()), return_exceptions=True)
+        for error in ends:
+            if isinstance(error, BaseException):
+                log.error("a calibration did not end in order", exc_info=error)
 
     # --- the record
 
@@ -175,7 +190,10 @@ class Desk:
         await bench.do(Deed.SIGN, Doing(doing.time, order.authorised_by, record=record.id))
         text = f"calibration {record.id} is signed by {order.authorised_by}"
         self.journal.say(Level.INFO, text, who=doing.who)
-        self.calibrated(record.sensor)
+        try:
+            self.calibrated(record.sensor)
+        except CalibrationError as error:
+            self.journal.say(Level.ALARM, f"{record.id} is signed, and cannot be used: {error}")
 
     def _add(self, session: Session, evaluation: Evaluation, order: DeedOrder) -> Calibration:
         """To the registry; once only, though the station died between that and the session's own file."""
@@ -223,13 +241,18 @@ class Desk:
         return session, instruments
 
     def _bench(self, session: Session) -> Bench:
-        certificate = self._certificate(session.order.reference)
-        if certificate is not None and certificate.reference() != session.reference:
-            raise SessionError(
-                f"the certificate '{session.order.reference}' was changed since this calibration began: put the former "
-                "file back, or abandon this calibration and begin another"
-            )
-        return Bench(session, self._instruments(session.order, certificate), self.sessions, self.journal)
+        """Of a session that was kept; its instruments are looked for once they are needed."""
+
+        def instruments() -> Instruments:
+            certificate = self._certificate(session.order.reference)
+            if certificate is not None and certificate.reference() != session.reference:
+                raise SessionError(
+                    f"the certificate '{session.order.reference}' was changed since this calibration began: put the "
+                    "former file back, or abandon this calibration and begin another"
+                )
+            return self._instruments(session.order, certificate)
+
+        return Bench(session, instruments, self.sessions, self.journal)
 
     def _measure(self, bench: Bench) -> None:
         """Have the session read its instruments, unless it does so already or needs none."""
@@ -249,6 +272,8 @@ class Desk:
         log.error("%s ended", task.get_name(), exc_info=error)
         text = f"internal error in {task.get_name()}: {error!r}; take the load off, restart the station and take it up"
         self.journal.say(Level.ALARM, text)
+        bench = self._benches[task.get_name().removeprefix("calibration ")]
+        self._tasks[f"rescue of {bench.session.id}"] = asyncio.create_task(bench.let_go())
 
     def _instruments(self, order: SessionOrder, certificate: LoadCellCertificate | None) -> Instruments:
         bound = sorted(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.registry import DRIVERS
 from drivers.simulated.bench import VirtualBench
 from drivers.simulated.clock import ScaledClock
 from drivers.simulated.press import VirtualPressDrive
@@ -18,6 +19,7 @@ from station.client import Client, ClientError
 from tests.acceptance.bench import TOKEN, free_port, wait_until
 from tests.acceptance.calibrating import SHORT, SPEED, by_hand, measured, order, signed, watched
 from tests.acceptance.conftest import Live, Rig, rig_at
+from tests.acceptance.frame import Frame, VirtualFrame
 from tests.acceptance.service_process import Service
 
 LITTLE = SHORT.model_copy(update={"levels": 5, "series_before": 1, "reinsertions": 1, "creep_s": 60.0})
@@ -185,3 +187,40 @@ def test_what_cannot_be_is_refused_in_words_before_anything_moves(rig: Rig, live
         live.client.calibration("x")
     with Client(live.client.url, "wrong") as stranger, pytest.raises(ClientError, match="needs the station's token"):
         stranger.begin_calibration(order(plan=LITTLE))
+
+
+class PressingFrame(VirtualFrame):
+    """A frame that goes to a pressure; what it presses is the bench's sensor, through a piston of 2 cm²."""
+
+    AREA_M2 = 2e-4
+
+    def __init__(self, rig: Rig) -> None:
+        self.press = rig.bench.press
+        super().__init__(rig.bench.clock)
+
+    def _aim(self) -> None:
+        super()._aim()
+        self.press.drive_to(self.goal_Pa * self.AREA_M2)
+
+
+def test_a_frame_presses_by_pressure_and_a_person_reinserts(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DRIVERS, "frame-1", Frame)  # type: ignore[attr-defined]
+    with PressingFrame(rig) as frame:
+        rig.bench.servers["frame"] = frame
+        section = f'[instruments.frame]\ndriver = "frame-1"\naddress = "{frame.address}"\n'
+        rig.config.write_text(rig.config.read_text(encoding="utf-8") + section, encoding="utf-8")
+        with rig.station(poll="1 s") as live:
+            asked = order(plan=LITTLE, frame="frame", frame_area_m2=PressingFrame.AREA_M2)
+            assert "frame" in [choice.name for choice in live.client.calibration_options().frames]
+            session = live.client.begin_calibration(asked).session
+            view = watched(live.client, session, lambda view: points(view) >= 2)
+            for point in view.points:
+                assert point.force_N == pytest.approx(point.nominal_N, rel=0.03)
+            reason = DeedOrder(reason="two loads are enough", whole_stage=True)
+            live.client.do_calibration(session, Deed.SKIP, reason)
+            asked_for = watched(live.client, session, lambda view: view.hands)
+            assert asked_for.stage is Stage.REINSERTION and "turned a little" in asked_for.instruction
+            live.client.do_calibration(session, Deed.CONFIRM, DeedOrder(who="a technician"))
+            watched(live.client, session, lambda view: view.stage is Stage.CONDITIONING)
+            live.client.do_calibration(session, Deed.ABANDON, DeedOrder(reason="seen enough"))
+            wait_until(lambda: frame.goal_Pa == 0.0, 3.0, "for the frame to let go")
