@@ -51,9 +51,7 @@ def test_the_inverse_is_exact(model: Response) -> None:
     st.lists(st.tuples(st.floats(0.05, 3.0), st.floats(0.05, 3.0)), min_size=2, max_size=9),
     st.lists(st.floats(0, 1), min_size=1, max_size=20),
 )
-def test_any_spline_that_falls_is_inverted(
-    first: float, steps: list[tuple[float, float]], shares: list[float]
-) -> None:
+def test_any_spline_that_falls_is_inverted(first: float, steps: list[tuple[float, float]], shares: list[float]) -> None:
     ohms, newtons = np.array(steps).T
     spline = MonotoneSpline(
         knots_ln_ohm=tuple(10 + np.concatenate(([0.0], np.cumsum(ohms)))),
