@@ -47,12 +47,16 @@ class Page(html.parser.HTMLParser):
 
 
 def recorded(
-    tmp_path: Path, channel: synthetic.Channel, *extra: Batch, simulated: bool = True, **more: object
+    tmp_path: Path,
+    channel: synthetic.Channel,
+    *extra: Batch,
+    simulated: bool = True,
+    more: dict[str, object] | None = None,
 ) -> Archive:
     url = f"sqlite:///{(tmp_path / 'station.db').as_posix()}"
     writer = Writer(url, tmp_path / "spool")
     document = {"protocol": "steps:\n  - rest: {for: 4 h}\n", "cell": {"name": "<cell & 7>", "mass": None}, "list": [1]}
-    document = {**document, **more}
+    document = {**document, **(more or {})}
     snapshot = replace(synthetic.snapshot(channel.run_id, simulated=simulated), document=json.dumps(document))
     writer.begin_run(snapshot)
     for batch in (*synthetic.batches(channel), *extra):
