@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from station.cli import calibration_apply, calibration_fit
+from station.cli import calibration_apply, calibration_certificate, calibration_fit
 from station.cli.common import AsJson, calibrations_folder, console, say_json
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Calibrations of pressure sensors.", no_args_is_help=True)
 calibration_apply.add_to(app)
 calibration_fit.add_to(app)
+calibration_certificate.add_to(app)
 
 Folder = Annotated[
     Path | None,
