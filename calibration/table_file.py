@@ -265,7 +265,14 @@ class _Reader:
 
     # --- rows
 
-    def _rows(self, forces: Floats, responses: tuple[Column, ...], answers: list[Floats], excluded: list[str]) -> Rows:
+    def _rows(
+        self,
+        measured: Floats,
+        forces: Floats,
+        responses: tuple[Column, ...],
+        answers: list[Floats],
+        excluded: list[str],
+    ) -> Rows:
         """All readings, one after the other, each with its series and direction."""
         series, down, insertion = self._numbered(Role.SERIES), self._stated_down(), self._numbered(Role.INSERTION)
         blank = np.all([np.isnan(ohm) for ohm in answers], axis=0)
@@ -307,7 +314,11 @@ class _Reader:
         )
 
     def _order(
-        self, forces: Floats, column: Column, series: NDArray[np.int64] | None, down: NDArray[np.bool_] | None
+        self,
+        forces: Floats,
+        column: Column,
+        series: NDArray[np.int64] | None,
+        down: NDArray[np.bool_] | None,
     ) -> Order:
         if column.direction is not None:
             down = np.full(len(forces), column.direction.value == "down")
