@@ -222,7 +222,8 @@ def _covering(forces_N: Floats, uncertainties_N: Floats) -> tuple[float, float]:
     if not squares.any():
         return 0.0, 0.0
     parts = np.column_stack((forces_N**2, np.full(len(forces_N), forces_N.max() ** 2)))
-    found, _ = nnls(parts / squares.max(), squares / squares.max())
+    weights = np.maximum(squares, 1e-6 * squares.max())[:, None]
+    found, _ = nnls(parts / weights, squares / weights[:, 0])
     fitted = parts @ found
     if np.any((fitted <= 0) & (squares > 0)):
         return 0.0, float(uncertainties_N.max())

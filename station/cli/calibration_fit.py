@@ -7,6 +7,7 @@ import importlib.metadata
 import math
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -80,6 +81,7 @@ def fit(
         raise typer.BadParameter("say what area the force acts on: --area '153.9 mm^2' or --diameter '14 mm'")
     registry = Registry(calibrations_folder(calibrations))
     day = _date(calibrated, "--calibrated") or datetime.datetime.now().astimezone().date()
+    until = None if expires == "never" else _date(expires, "--expires") or day + datetime.timedelta(days=YEAR)
     cell = _reference(registry.folder, reference, force_uncertainty, day)
     basis = Basis(table.area, cell.reference, _meter(meter, meter_uncertainty))
     evaluation = evaluate(table.data, basis)
@@ -94,7 +96,7 @@ def fit(
         meter=basis.meter,
         conditions=_conditions(operator),
         calibrated=day,
-        expires=None if expires == "never" else _date(expires, "--expires") or day + datetime.timedelta(days=YEAR),
+        expires=until,
         issued=datetime.datetime.now(datetime.UTC),
         software=f"cellstation {importlib.metadata.version('cellstation')}",
         note="\n".join((*table.notes, *cell.remarks, *_unstated(meter_uncertainty))),
@@ -103,7 +105,8 @@ def fit(
         _print(record)
     path = None if dry_run or not _wanted(record, yes or as_json) else registry.add(record)
     kept = registry.get(name, int(path.stem.rpartition("-v")[2])) if path else record
-    _write_certificates(kept, report, certificate)
+    earlier = [entry.calibration for entry in registry.history(name)] if registry.versions(name) else []
+    _write_certificates(kept, earlier, report, certificate)
     _say(kept, path, as_json=as_json)
 
 
@@ -246,14 +249,16 @@ def _wanted(record: Calibration, yes: bool) -> bool:
     return yes or not sys.stdin.isatty() or typer.confirm(f"Store as {record.id}?")
 
 
-def _write_certificates(record: Calibration, report: Path | None, certificate: Path | None) -> None:
+def _write_certificates(
+    record: Calibration, history: Sequence[Calibration], report: Path | None, certificate: Path | None
+) -> None:
     if report is None and certificate is None:
         return
     from calibration.certificate import write_html, write_pdf
 
     for path, write in ((report, write_html), (certificate, write_pdf)):
         if path is not None:
-            write(record, path)
+            write(record, path, history)
 
 
 def _say(record: Calibration, path: Path | None, *, as_json: bool) -> None:
