@@ -6,6 +6,7 @@ import datetime
 import json
 from pathlib import Path
 
+from calibration.registry import Registry
 from drivers.simulated.bench import Connection, Position, VirtualBench
 from station.bench_calibration import simulated_calibration
 
@@ -18,12 +19,12 @@ def write_station(bench: VirtualBench, folder: Path, *, epoch: float, port: int 
     """Write `station.toml` and what belongs to it; returns its path."""
     for name in ("cells", "protocols", "calibrations"):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    registry = Registry(folder / "calibrations")
     today = datetime.datetime.now(datetime.UTC).date()
     for name, position in bench.positions.items():
         (folder / "cells" / f"{CELL_NAMES[name]}.yaml").write_text(_cell(name, position), encoding="utf-8")
-        record = simulated_calibration(f"mfsr-{name}", position.parameters.sensor, today)
-        path = folder / "calibrations" / f"{record.sensor}-v{record.version}.json"
-        path.write_text(record.model_dump_json(indent=2), encoding="utf-8")
+        if not registry.versions(sensor := f"mfsr-{name}"):
+            registry.add(simulated_calibration(sensor, position.parameters.sensor, today))
     references = folder / "calibrations" / "references"
     references.mkdir(exist_ok=True)
     (references / "press-force.toml").write_text(_certificate(today), encoding="utf-8")

@@ -62,7 +62,7 @@ def write_report(archive: Archive, run_id: str, path: Path) -> None:
             markers_left_out=max(0, len(markers) - MARKERS),
             events=[_event(event) for event in events[-EVENTS:]],
             events_left_out=max(0, len(events) - EVENTS),
-            document=_document(archive.snapshot(run_id).document),
+            document=_shortened(_document(archive.snapshot(run_id).document)),
             software=f"cellstation {software_version()}",
             written=_moment(datetime.now().timestamp()),
         )
@@ -318,6 +318,14 @@ def _document(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
+
+
+def _shortened(document: Any) -> Any:
+    """Without what a calibration was made from, which is long and stands on its certificate."""
+    if not isinstance(document, dict) or not isinstance(document.get("calibration"), dict):
+        return document
+    kept = {name: value for name, value in document["calibration"].items() if name not in ("data", "evaluation")}
+    return {**document, "calibration": kept}
 
 
 def _moment(time: float) -> str:

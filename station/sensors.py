@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -28,7 +29,8 @@ class Sensor:
     """The pressure sensor of one channel, with its calibration and its recent past.
 
     `calibration` is the newest. What a run begins with stays for that run; one that is signed meanwhile counts from
-    the next. `say` is told when a running cell's pressure leaves the calibrated range, and when it is back.
+    the next, and `calibrated` may say so from any thread. `say` is told when a running cell's pressure leaves the
+    calibrated range, and when it is back.
     """
 
     def __init__(
@@ -54,23 +56,27 @@ class Sensor:
         self._why = "it was never read"
         self._thermometer = thermometer
         self._say = say
+        self._converting = threading.RLock()  # the past is whole whenever it is replaced
 
     # --- what it is converted with
 
     def begin(self, conversion: Conversion) -> None:
         """A run begins, or goes on: its calibration is used until it ends."""
-        self._in_run = True
-        self._convert(conversion)
+        with self._converting:
+            self._in_run = True
+            self._convert(conversion)
 
     def end(self) -> None:
-        self._in_run = False
-        self._convert(Conversion(self._newest_calibration))
+        with self._converting:
+            self._in_run = False
+            self._convert(Conversion(self._newest_calibration))
 
     def calibrated(self, calibration: Calibration | None) -> None:
         """There is a new one: for the next run, and at once where none is on."""
-        self._newest_calibration = calibration
-        if not self._in_run:
-            self._convert(Conversion(calibration))
+        with self._converting:
+            self._newest_calibration = calibration
+            if not self._in_run:
+                self._convert(Conversion(calibration))
 
     def _convert(self, conversion: Conversion) -> None:
         """What was heard is seen by the new light, so that no reading of a run shows another's calibration."""
@@ -87,6 +93,10 @@ class Sensor:
 
     def hear(self, when: float, resistance: float | NoReading) -> None:
         """Take up what the meter said; overload is no reading, never a number."""
+        with self._converting:
+            self._hear(when, resistance)
+
+    def _hear(self, when: float, resistance: float | NoReading) -> None:
         self._heard_at = time.monotonic()
         temperature_degC = self._thermometer.newest if self._thermometer else None
         self._temperatures.append(temperature_degC)
@@ -149,18 +159,20 @@ class Sensor:
     @property
     def newest(self) -> Pressed | None:
         """What the sensor said last; None where that is too old."""
-        if not self._past or time.monotonic() - self._heard_at > self._lost_after_s:
+        past = self._past
+        if not past or time.monotonic() - self._heard_at > self._lost_after_s:
             return None
-        return self._past[-1]
+        return past[-1]
 
     def before(self, when: float) -> Pressed | None:
         """The newest entry not later than `when`, or the oldest kept."""
-        if not self._past:
+        past = self._past
+        if not past:
             return None
-        if self._past[-1].time <= when:
-            return self._past[-1]
-        index = bisect.bisect_right(self._past, when, key=lambda pressed: pressed.time)
-        return self._past[max(0, index - 1)]
+        if past[-1].time <= when:
+            return past[-1]
+        index = bisect.bisect_right(past, when, key=lambda pressed: pressed.time)
+        return past[max(0, index - 1)]
 
 
 async def scan(

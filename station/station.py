@@ -61,7 +61,7 @@ from station.readings import (
 from station.run import Request, Run, prepare, revive, snapshot
 from station.safety import LimitsInForce
 from station.sensors import Sensor, scan
-from station.store import Archive, Batch, Writer, upgrade
+from station.store import Archive, Batch, StoreError, Writer, upgrade
 from station.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -260,11 +260,18 @@ class Station:
         if sensor is None:
             return run
         calibration = self.calibrated(sensor.name)
-        assembled = loaded_since(self.archive.cell_events(run.cell.cell), run.started)
-        conversion = Conversion(calibration, assembled, run.started)
+        conversion = Conversion(calibration, self._assembled(run), run.started)
         today, temperatures_degC = cautions.day(run.started), _temperatures_degC(channel, run)
         warnings = cautions.before_run(sensor.name, conversion, run.cell.cell, today, temperatures_degC)
         return replace(run, conversion=conversion, warnings=warnings)
+
+    def _assembled(self, run: Run) -> float | None:
+        """A database that is away stops no run: what cannot be read is not known."""
+        try:
+            return loaded_since(self.archive.cell_events(run.cell.cell), run.started)
+        except StoreError as error:
+            self.journal.say(Level.WARNING, f"what was done to cell {run.cell.cell} is not known: {error}")
+            return None
 
     async def record_cell_event(self, cell: str, order: CellEventOrder) -> CellEvent:
         """Read the channel's sensor and keep what was done to the cell. Raises `ChannelError`, `CalibrationError`."""

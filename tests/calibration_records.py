@@ -10,6 +10,7 @@ from typing import Any
 from calibration.data import Area, Conditions, Dataset, Direction, Meter, Point, Reference, TemperatureCoefficient
 from calibration.models import PowerLaw
 from calibration.record import Calibration
+from calibration.registry import Registry
 from calibration.results import Budget, Candidate, Choice, Creep, Evaluation, Quantities, Table, Variable
 
 DAY = datetime.date(2026, 1, 1)
@@ -66,8 +67,8 @@ def made_record(
 
 
 def write_record(folder: Path, calibration: Calibration) -> Path:
-    """Where a station looks for it."""
-    path = folder / f"{calibration.sensor}-v{calibration.version}.json"
+    """Where a station looks for it, whatever versions are there."""
+    path = Registry(folder).path(calibration.sensor, calibration.version)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(calibration.model_dump_json(indent=2), encoding="utf-8")
     return path

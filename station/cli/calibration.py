@@ -1,4 +1,4 @@
-"""calibration list, show, fit. What computes is imported where it is used."""
+"""calibration list, show, fit, apply. What computes is imported where it is used."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from calibration.registry import Drift, Entry
 
 app = typer.Typer(help="Calibrations of pressure sensors.", no_args_is_help=True)
+calibration_apply.add_to(app)
 calibration_fit.add_to(app)
 calibration_certificate.add_to(app)
-calibration_apply.add_to(app)
 
 Folder = Annotated[
     Path | None,

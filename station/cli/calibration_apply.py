@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from station.cli.common import AsJson, Database, console, database_url, say_json, who
+from station.cli.common import AsJson, Database, calibrations_folder, console, database_url, say_json, who
 from station.cli.results import RunId, resolved
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def apply(
         _say(archive.derivations(run_id), as_json=as_json)
         return
     name = sensor or _sensor_of(archive, run_id)
-    calibration = _record(_folder(calibrations), name, version)
+    calibration = _record(calibrations_folder(calibrations), name, version)
     planned = plan(archive, run_id, calibration, who(), time.time())
     if planned.change is None:
         if not as_json:
@@ -63,14 +63,6 @@ def apply(
         carry_out(url, planned)
     if as_json:
         _say(archive.derivations(run_id), as_json=True)
-
-
-def _folder(given: Path | None) -> Path:
-    if given is not None:
-        return given
-    from station.config import read_config
-
-    return read_config(Path("station.toml")).station.calibrations
 
 
 def _sensor_of(archive: Archive, run_id: str) -> str:

@@ -28,7 +28,7 @@ def print_list(found: Sequence[tuple[Calibration, int]], today: datetime.date) -
             f"{record.calibrated}",
             _expiry(record, today),
             record.model.title,
-            _range(record),
+            _pressures(record),
             _percent(_middle(budgets).expanded) if budgets else "-",
         )
     console.print(table)
@@ -132,9 +132,12 @@ def _middle(budgets: Sequence[Budget]) -> Budget:
 
 
 def _range(record: Calibration) -> str:
-    low, high = record.force_min_N, record.force_max_N
-    area = record.area.value_m2
-    return f"{low:.3g} to {high:.3g} N ({low / area / 1e3:.3g} to {high / area / 1e3:.3g} kPa)"
+    return f"{record.force_min_N:.3g} to {record.force_max_N:.3g} N ({_pressures(record)})"
+
+
+def _pressures(record: Calibration) -> str:
+    low, high = (force / record.area.value_m2 / 1e3 for force in (record.force_min_N, record.force_max_N))
+    return f"{low:.3g} to {high:.3g} kPa"
 
 
 def _expiry(record: Calibration, today: datetime.date) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import sqlalchemy as sa
@@ -16,6 +17,7 @@ from station.readings import DerivationView, Level
 from station.store import database, schema
 from station.store.database import StoreError, one_line
 from station.store.reduce import Floats
+from station.store.target import insert_statement
 
 _PRESSURE_COLUMNS = ("pressure_Pa", "pressure_U_Pa", "calibration", "pressure_mark")
 _derivations, _derived, _readings = schema.derivations, schema.derived_pressures, schema.readings
@@ -72,7 +74,9 @@ def pressures(connection: Connection, derivation: DerivationView) -> RunPressure
     else:
         table, mine = _derived, _derived.c.derivation == derivation.number
     columns = (table.c.sequence, *(table.c[name] for name in _PRESSURE_COLUMNS))
-    rows = connection.execute(sa.select(*columns).where(mine).order_by(table.c.sequence)).fetchall()
+    # The driver's own tuples: of a long run, SQLAlchemy's take longer to make than to read.
+    found = connection.execute(sa.select(*columns).where(mine).order_by(table.c.sequence))
+    rows = list(cast("Iterable[tuple[Any, ...]]", found.cursor))
     sequence, pressure, expanded, calibration, mark = zip(*rows, strict=True) if rows else ((), (), (), (), ())
     return RunPressures(
         np.array(sequence, dtype=np.int64),
@@ -156,15 +160,18 @@ def _keep(connection: Connection, measured: DerivationView) -> None:
 
 def _add(connection: Connection, wanted: DerivationView, found: RunPressures) -> int:
     number = _insert(connection, wanted)
-    columns = (found.sequence.tolist(), found.pressure_Pa.tolist(), found.pressure_U_Pa.tolist())
-    names = ("sequence", *_PRESSURE_COLUMNS)
-    rows: list[dict[str, Any]] = []
-    for row in zip(*columns, found.calibration, found.pressure_mark, strict=True):
-        values = (None if value != value else value for value in row)  # NaN is no value
-        rows.append(dict(zip(names, values, strict=True), derivation=number))
+    numbers = (_no_nan(found.pressure_Pa), _no_nan(found.pressure_U_Pa))
+    columns = (found.sequence.tolist(), *numbers, found.calibration, found.pressure_mark)
+    rows = [(number, *row) for row in zip(*columns, strict=True)]
     if rows:
-        connection.execute(sa.insert(_derived), rows)
+        names = ("derivation", "sequence", *_PRESSURE_COLUMNS)
+        connection.exec_driver_sql(insert_statement(connection.engine, _derived, names), rows)
     return number
+
+
+def _no_nan(values: Floats) -> list[float | None]:
+    """NaN is no value."""
+    return [None if value != value else value for value in values.tolist()]
 
 
 def _insert(connection: Connection, view: DerivationView) -> int:

@@ -83,7 +83,7 @@ class Target:
             if problem:
                 raise DatabaseAway(problem)
             self._identity = self._file_identity()
-            self._sql = {table.name: _insert_statement(self._engine, table, names) for table, names in _INSERTS}
+            self._sql = {table.name: insert_statement(self._engine, table, names) for table, names in _INSERTS}
         except (SQLAlchemyError, StoreError, OSError) as error:
             raise DatabaseAway(one_line(error)) from error
 
@@ -138,7 +138,7 @@ class Target:
         return f"what it held is saved in {rescued.name}: put that in its place, or bring the file back"
 
 
-def _insert_statement(engine: Engine, table: sa.Table, names: tuple[str, ...]) -> str:
+def insert_statement(engine: Engine, table: sa.Table, names: tuple[str, ...]) -> str:
     """The INSERT with the driver's own positional marks, so that rows can be plain tuples."""
     statement = table.insert().inline().compile(engine, column_keys=list(names))
     if statement.positiontup is not None and tuple(statement.positiontup) != names:

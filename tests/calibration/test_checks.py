@@ -148,7 +148,7 @@ def test_published_curves_pass(name: str) -> None:
     assert found(*series(*PUBLISHED[name])) == ""
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     levels=st.integers(6, 20),

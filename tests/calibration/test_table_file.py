@@ -113,7 +113,7 @@ def test_milli_and_mega_are_not_mistaken() -> None:
 # --- dialects
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     data=st.lists(st.tuples(st.floats(0.1, 900.0), st.floats(20.0, 5e7)), min_size=1, max_size=12),
     separator=st.sampled_from([",", ";", "\t"]),
@@ -445,7 +445,7 @@ def test_swapped_columns_are_seen_by_their_numbers(tmp_path: Path) -> None:
     assert math.isclose(found.data.points[0].force_N, 1.0)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.text(alphabet='0123456789.,;-+eE\n\t "#NΩkxR/F%', max_size=120))
 def test_any_text_is_read_or_refused_in_words(tmp_path: Path, text: str) -> None:
     path = written(tmp_path, "Force / N,R / kΩ\n" + text)

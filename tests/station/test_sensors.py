@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import threading
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
@@ -287,3 +288,18 @@ def test_the_temperature_is_the_thermometers(wall: WallClock) -> None:
     one = Sensor("mfsr-1", "scanner", 101, made_record(temperature=coefficient), 5.0, gauge)
     one.hear(99.0, IN_RANGE * math.exp(-0.003 * 20))
     assert one.onto(SAMPLE).pressure_Pa == approx(PRESSURE_PA)
+
+
+def test_a_calibration_that_is_signed_in_another_thread_leaves_no_reading_between_two(wall: WallClock) -> None:
+    one = sensor()
+    newer = made_record("mfsr-1", 3, a=2e7)
+    signing = threading.Thread(target=lambda: [one.calibrated(each) for each in (newer, CALIBRATION) * 20])
+    signing.start()
+    count = 0
+    while signing.is_alive() or count < 100:
+        one.hear(float(count), IN_RANGE)
+        said = one.before(float(count))
+        assert said is not None and said.pressure_Pa in (approx(PRESSURE_PA), approx(2 * PRESSURE_PA))
+        count += 1
+    signing.join()
+    assert {one.before(float(when)).calibration for when in range(max(0, count - 100), count)} == {"mfsr-1 v2"}  # type: ignore[union-attr]
