@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from station.cli import bench, calibration, channels, config, database, protocol, results, simulate
+from station.cli import bench, calibration, cell, channels, config, database, protocol, results, simulate
 
 app = typer.Typer(
     name="cellstation",
@@ -30,6 +30,8 @@ simulate.add_to(app)
 app.add_typer(protocol.app, name="protocol")
 app.add_typer(calibration.app, name="calibration")
 app.add_typer(database.app, name="db")
+app.add_typer(calibration.app, name="calibration")
+app.add_typer(cell.app, name="cell")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""calibration list, show, fit. What computes is imported where it is used."""
+"""calibration list, show, fit, apply. What computes is imported where it is used."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from station.cli import calibration_certificate, calibration_fit
+from station.cli import calibration_apply, calibration_certificate, calibration_fit
 from station.cli.common import AsJson, calibrations_folder, console, say_json
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from calibration.registry import Drift, Entry
 
 app = typer.Typer(help="Calibrations of pressure sensors.", no_args_is_help=True)
+calibration_apply.add_to(app)
 calibration_fit.add_to(app)
 calibration_certificate.add_to(app)
 
