@@ -34,8 +34,8 @@ class Noise:
         return np.exp(POWER_OF_G[self.variable] * (self.middle_ln_ohm - np.asarray(y)))
 
 
-def first_noise(columns: Columns) -> tuple[Noise, Floats]:
-    """What the noise is even in, and how large, about a smooth curve that knows no model; with that curve's residuals.
+def first_noise(columns: Columns) -> Noise:
+    """What the noise is even in, and how large, about a smooth curve that knows no model.
 
     The scatter about the curve is compared, as likelihoods, with an even one of ln R, of G and of R.
     """
@@ -56,7 +56,7 @@ def first_noise(columns: Columns) -> tuple[Noise, Floats]:
         variable = Variable.LN_RESISTANCE
     noise = Noise(variable, _sigma_x(columns), 1.0, middle)
     scale = max(robust_scale(scatter / noise.shape(columns.y)), 1e-4)
-    return replace(noise, scale=scale), scatter
+    return replace(noise, scale=scale)
 
 
 def without_units(columns: Columns, scatter: Floats) -> Floats:

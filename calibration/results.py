@@ -24,7 +24,7 @@ class Candidate(Frozen):
     parameters_fitted: int
     aicc: float | None  # Akaike's criterion, corrected for few points; lower is better; None: too few points for it
     residual: NotNegative
-    left_out_error: NotNegative | None  # when each series is left out in turn; None with one series
+    left_out_error: NotNegative | None  # when each series (with one series: each level) is left out in turn
     monotone: bool = True
     note: str = ""  # why it could not be fitted or chosen
 

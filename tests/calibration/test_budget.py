@@ -219,7 +219,7 @@ def test_the_true_pressure_lies_within_the_interval_as_often_as_stated(sensor: S
     rng = np.random.default_rng(1)
     low, high = design.ends
     hits: list[bool] = []
-    for _ in range(30):
+    for _ in range(16):
         data = calibrate(sensor, design, rng)
         basis = Basis(
             AREA, Reference(name="LC", relative_standard_uncertainty=design.reference), BASIS.meter, draws=4000
@@ -233,5 +233,5 @@ def test_the_true_pressure_lies_within_the_interval_as_often_as_stated(sensor: S
                 if found.place[0] in (Place.INSIDE, Place.AT_END):
                     area = AREA.value_m2 * (1 + rng.normal(0, AREA.standard_uncertainty_m2 / AREA.value_m2))
                     hits.append(bool(found.low_Pa[0] <= math.exp(x) / area <= found.high_Pa[0]))
-    assert len(hits) > 285
-    assert 0.9 < np.mean(hits) < 0.99
+    assert len(hits) > 150
+    assert 0.88 < np.mean(hits) < 0.995
