@@ -61,15 +61,16 @@ class Bench:
         return self._find()
 
     async def loop(self, period_s: float) -> None:
-        """Until all is measured, or the session is abandoned."""
+        """Until all is measured, or the session is abandoned, and the press has let go."""
         clock = self.instruments.clock
-        while self.measuring:
-            sample = await self.instruments.sample(self.session.state.zero_indication)
-            async with self.lock:
-                await self._take(sample)
-            await asyncio.sleep(max(period_s / clock.speed, SHORTEST_PERIOD_S))
-        while self._wanted is not None:  # a press that has to let go still
-            await self._drive()
+        while self.measuring or self._wanted is not None:
+            if self.measuring:
+                sample = await self.instruments.sample(self.session.state.zero_indication)
+                async with self.lock:
+                    await self._take(sample)
+            else:
+                async with self.lock:
+                    await self._drive()
             await asyncio.sleep(max(period_s / clock.speed, SHORTEST_PERIOD_S))
 
     async def do(self, deed: Deed, doing: Doing) -> None:

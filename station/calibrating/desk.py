@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import itertools
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -210,6 +211,8 @@ class Desk:
 
     async def _prepared(self, order: SessionOrder) -> tuple[Session, Instruments]:
         """Raises before anything is loaded: `SessionError`, `InstrumentError`, `CalibrationError`, `DataError`."""
+        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", order.sensor) is None:
+            raise SessionError(f"'{order.sensor}' is no name of a sensor: letters, digits, '.', '_' and '-'")
         self._require_free(order)
         frame = self._driver(order.frame) if order.frame is not None else None
         reseats = frame is not None and has_capability(frame, SensorPress)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from station.access import token
-from station.cli.common import CONNECT_DEFAULT, Connect, client, console, who
+from station.cli.common import CONNECT_DEFAULT, Connect, client, console, err, who
 from station.client import Client, ClientError
 
 if TYPE_CHECKING:
@@ -130,9 +130,11 @@ def _alone(station: Client, view: CalibrationView, signature: DeedOrder, *, as_j
     from station.calibration_views import Deed, DeedOrder, Stage
     from station.cli.calibrate_guided import say_end
 
-    said = 0
+    said, trouble = 0, ""
     while view.stage not in (Stage.REVIEW, Stage.SIGNED, Stage.ABANDONED):
         said = _say_news(view, said, as_json=as_json)
+        if view.trouble != trouble and (trouble := view.trouble):
+            err.print(trouble, markup=False, soft_wrap=True)
         if view.hands:
             text = f"a person is needed: {view.instruction} Go on with --resume {view.session} at a terminal."
             raise ClientError(text)
