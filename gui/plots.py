@@ -71,6 +71,15 @@ class Band(pg.GraphicsObject):  # type: ignore[misc]
         self.informViewBoundsChanged()
         self.update()
 
+    def set_sideways(self, y: Array, left: Array, right: Array) -> None:
+        """Between two curves that are given as x over y."""
+        self.prepareGeometryChange()
+        self._path = QPainterPath()
+        if len(y) > 1:
+            self._path = pg.arrayToQPath(np.concatenate([left, right[::-1]]), np.concatenate([y, y[::-1]]))
+        self.informViewBoundsChanged()
+        self.update()
+
     def boundingRect(self) -> QRectF:
         return self._path.boundingRect()
 

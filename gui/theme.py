@@ -188,6 +188,18 @@ def _stylesheet(theme: Theme) -> str:
     QPushButton[role="alarm-chip"] {{ min-height: 36px; font-weight: 700; border-radius: 18px;
         background: {theme.danger_fill}; color: white; border-color: {theme.danger}; }}
 
+    QPushButton[role="step"] {{ min-height: {TOUCH}px; font-size: 22px; font-weight: 600; padding: 0; }}
+    QPushButton[role="session"] {{ min-height: 56px; font-size: 15px; padding: 0 16px; text-align: left; }}
+
+    QProgressBar {{ background: {theme.raised}; border: 1px solid {theme.border}; border-radius: 7px;
+        min-height: 18px; max-height: 18px; }}
+    QProgressBar::chunk {{ background: {theme.accent}; border-radius: 6px; }}
+
+    QLineEdit[role="field"], QComboBox[role="field"] {{ min-height: {TOUCH - 4}px; font-size: 15px; }}
+    QDateEdit {{ background: {theme.raised}; color: {theme.text}; border: 1px solid {theme.border};
+        border-radius: 7px; padding: 0 10px; min-height: {TOUCH - 4}px; font-size: 15px; }}
+    QLineEdit[wrong="true"] {{ border: 2px solid {theme.danger}; }}
+
     QLineEdit, QComboBox {{ background: {theme.raised}; color: {theme.text}; border: 1px solid {theme.border};
         border-radius: 7px; padding: 0 10px; min-height: 34px; selection-background-color: {theme.accent}; }}
     QLineEdit:focus, QComboBox:focus {{ border: 2px solid {theme.accent}; }}

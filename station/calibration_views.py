@@ -63,6 +63,16 @@ class InstrumentView(View):
     detail: str = ""
 
 
+class ReferenceView(View):
+    """A load cell's certificate in the station's folder."""
+
+    name: str  # as `SessionOrder.reference` names it
+    cell: str = ""  # the load cell's own name and serial number
+    expires: datetime.date | None = None
+    expired: bool = False
+    detail: str = ""  # the certificate's number and laboratory, or why it cannot be used
+
+
 class CalibrationOptions(View):
     """What there is to choose from."""
 
@@ -71,6 +81,7 @@ class CalibrationOptions(View):
     gauges: tuple[InstrumentView, ...]
     frames: tuple[InstrumentView, ...]  # that press by themselves
     references: tuple[str, ...]  # certificates of load cells in the station's folder
+    reference_details: tuple[ReferenceView, ...] = ()  # of them, by name
     sessions: tuple[SessionView, ...] = ()  # that can be taken up again
     simulated: bool = False
 

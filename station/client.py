@@ -15,6 +15,8 @@ from typing import Any, Self, TypeVar
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from calibration.record import Calibration
+from station.calibration_views import CalibrationOptions, CalibrationView, Deed, DeedOrder, SessionOrder
 from station.readings import (
     CellView,
     CycleView,
@@ -110,6 +112,24 @@ class Client:
     def cells(self) -> tuple[CellView, ...]:
         return self._get("/cells", tuple[CellView, ...])
 
+    def calibration_options(self) -> CalibrationOptions:
+        return self._get("/calibration", CalibrationOptions)
+
+    def calibration(self, session: str) -> CalibrationView:
+        return self._get(f"/calibration/{session}", CalibrationView)
+
+    def calibration_draft(self, session: str) -> Calibration:
+        """The record as it would be signed now, without its hash; evaluated on demand."""
+        return _parsed(self._send("GET", f"/calibration/{session}/draft", timeout=60.0), Calibration)
+
+    def calibrations(self, sensor: str) -> tuple[Calibration, ...]:
+        """All versions, newest first."""
+        return self._get(f"/calibrations/{sensor}", tuple[Calibration, ...])
+
+    def certificate(self, sensor: str, version: int, format: str = "pdf") -> bytes:
+        path = f"/calibrations/{sensor}/{version}/certificate"
+        return self._send("GET", path, params={"format": format}, timeout=60.0).content
+
     def stream(self) -> Iterator[StationView | EventView]:
         """Live: the whole station some times a second, and each event as it happens. Ends with the service."""
         try:
@@ -175,6 +195,18 @@ class Client:
 
     def clear_trip(self, channel: str, who: str = "") -> None:
         self._command(channel, "clear-trip", who)
+
+    def begin_calibration(self, order: SessionOrder) -> CalibrationView:
+        reply = self._send("POST", "/calibration", json=order.model_dump(mode="json"), timeout=60.0)
+        return _parsed(reply, CalibrationView)
+
+    def take_up_calibration(self, session: str, who: str = "") -> CalibrationView:
+        reply = self._send("POST", f"/calibration/{session}/take-up", json={"who": who}, timeout=60.0)
+        return _parsed(reply, CalibrationView)
+
+    def do_calibration(self, session: str, deed: Deed, order: DeedOrder) -> CalibrationView:
+        body = order.model_dump(mode="json")
+        return _parsed(self._send("POST", f"/calibration/{session}/{deed}", json=body, timeout=60.0), CalibrationView)
 
     def shut_down(self) -> None:
         """End the station in order: sources are opened, runs stay to be taken up at the next start."""
