@@ -24,6 +24,7 @@ from scipy.interpolate import PchipInterpolator
 from calibration.data import Frozen, Positive
 
 Floats: TypeAlias = NDArray[np.float64]
+Bools: TypeAlias = NDArray[np.bool_]
 BLOCK = 16384  # elements that are worked on at once: what a core's cache holds
 POLISH_STEPS = 40  # of a bracketed search for what has no closed form; it ends as soon as nothing moves
 
@@ -70,10 +71,10 @@ class PowerLaw(Response):
     b: Positive
 
     def _resistance(self, force: Floats) -> Floats:
-        return np.exp(np.log(self.a_ohm) - self.b * np.log(force))
+        return np.asarray(np.exp(np.log(self.a_ohm) - self.b * np.log(force)))
 
     def _force(self, resistance: Floats) -> Floats:
-        return np.exp((np.log(self.a_ohm) - np.log(resistance)) / self.b)
+        return np.asarray(np.exp((np.log(self.a_ohm) - np.log(resistance)) / self.b))
 
     def parameters(self) -> dict[str, tuple[float, str]]:
         return {"a": (self.a_ohm, "Ω"), "b": (self.b, "")}
@@ -189,9 +190,9 @@ class LogPolynomial(Response):
         y = np.log(resistance)
         middle, half, series = self._start
         z = (y - middle) / half
-        x = np.asarray(chebyshev.chebval(np.clip(z, -1.0, 1.0), series))
+        x: Floats = np.asarray(chebyshev.chebval(np.clip(z, -1.0, 1.0), series), dtype=np.float64)
         for _ in range(3):
-            x -= (self._value(x) - y) / self._slopes(x)
+            x = x - (self._value(x) - y) / self._slopes(x)
         return np.where(np.abs(z) <= 1 + 1e-9, self.centre_N * np.exp(x), np.nan)
 
     def parameters(self) -> dict[str, tuple[float, str]]:
@@ -250,7 +251,9 @@ class MonotoneSpline(Response):
 
     def parameters(self) -> dict[str, tuple[float, str]]:
         pairs = zip(self.knots_ln_ohm, self.knots_ln_N, strict=True)
-        named = ((f"knot {i}: R", float(np.exp(y)), f"knot {i}: F", float(np.exp(x))) for i, (y, x) in enumerate(pairs, 1))
+        named = (
+            (f"knot {i}: R", float(np.exp(y)), f"knot {i}: F", float(np.exp(x))) for i, (y, x) in enumerate(pairs, 1)
+        )
         return {name: value for r, ohm, f, newton in named for name, value in ((r, (ohm, "Ω")), (f, (newton, "N")))}
 
 

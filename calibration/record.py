@@ -19,6 +19,7 @@ from calibration.data import Area, Conditions, Dataset, Frozen, Meter, Reference
 from calibration.models import Floats, Model
 from calibration.results import Evaluation
 
+
 class CalibrationError(Exception):
     """A calibration that cannot be used; the text names file and place."""
 
@@ -160,7 +161,9 @@ class Calibration(Frozen):
         with np.errstate(all="ignore"):
             as_calibrated = resistance * np.exp(creep - warmth)
             force = self.model.force_N(as_calibrated)
-            extra = np.hypot(creep_u, warmth_u) / self.model.exponent(np.clip(force, self.force_min_N, self.force_max_N))
+            extra = np.hypot(creep_u, warmth_u) / self.model.exponent(
+                np.clip(force, self.force_min_N, self.force_max_N)
+            )
         return self._stated(as_calibrated, force, extra)
 
     def _stated(self, resistance: Floats, force: Floats, extra: Floats) -> Pressures:
@@ -177,8 +180,11 @@ class Calibration(Frozen):
             high = value * np.exp(wider * np.interp(at, grid, table.high))
         place = self._places(resistance, force, expanded)
         has_value = (place == Place.INSIDE) | (place == Place.AT_END)
-        columns = (np.where(has_value, column, np.nan) for column in (value, value * expanded, low, high))
-        return Pressures(*columns, place=place)
+
+        def known(column: Floats) -> Floats:
+            return np.asarray(np.where(has_value, column, np.nan))
+
+        return Pressures(known(value), known(value * expanded), known(low), known(high), place)
 
     def _places(self, resistance: Floats, force: Floats, expanded: Floats) -> NDArray[np.int8]:
         with np.errstate(all="ignore"):

@@ -1,4 +1,4 @@
-"""What a calibration found: the models compared, the quantities, the budget. Relative values are shares, not per cent."""
+"""What a calibration found: models compared, quantities, budget. Relative values are shares, not per cent."""
 
 from __future__ import annotations
 
