@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
 from gui.reduce import Array
 from gui.theme import Theme, font
 
-SYMBOLS = "●▲◇"
+SYMBOLS = "●▲▼◇○×"
 MOST_LINES = 150  # of markers on one screen
 AXIS_WIDTH = 62  # the same on all, so that plots above one another line up
 

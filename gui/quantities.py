@@ -74,6 +74,8 @@ def share(fraction: float | None) -> str:
     if fraction is None or not math.isfinite(fraction):
         return NOTHING
     value = fraction * 100
+    if value == 0:
+        return "0 %"
     decimals = 2 if abs(value) < 0.0095 else max(0, 1 - math.floor(math.log10(abs(value))))
     return f"{_plain(value, min(decimals, 3))} %"
 

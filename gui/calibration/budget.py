@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QPainter, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -22,12 +22,14 @@ from gui import quantities
 from gui.calibration.fields import choice, dim, put
 from gui.theme import TOUCH, Theme
 
+ROOMY = 600  # px
 SHARE = Qt.ItemDataRole.UserRole
 
 
 def plain_table(headings: tuple[str, ...], stretch: int) -> QTableWidget:
     table = QTableWidget(0, len(headings))
     table.setHorizontalHeaderLabels(headings)
+    table.setProperty("role", "roomy")
     table.setShowGrid(False)
     table.setAlternatingRowColors(True)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -66,16 +68,17 @@ class Bars(QStyledItemDelegate):
         if share is None:
             super().paint(painter, option, index)
             return
-        box = QRectF(option.rect).adjusted(6, 7, -58, -7)  # type: ignore[attr-defined]
+        box = QRectF(option.rect).adjusted(6, 7, -58, -7)
         painter.save()
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(self.theme.accent))
-        painter.drawRoundedRect(QRectF(box.left(), box.top(), max(2.0, box.width() * share), box.height()), 3, 3)
+        if share > 0:
+            painter.drawRoundedRect(QRectF(box.left(), box.top(), max(2.0, box.width() * share), box.height()), 3, 3)
         painter.setPen(QColor(self.theme.text))
-        beside = QRectF(option.rect).adjusted(0, 0, -8, 0)  # type: ignore[attr-defined]
+        beside = QRectF(option.rect).adjusted(0, 0, -8, 0)
         flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(beside, int(flags), f"{share:.0%}")
+        painter.drawText(beside, int(flags), f"{share * 100:.0f} %" if share >= 0.005 or share == 0 else "< 1 %")
         painter.restore()
 
 
@@ -88,7 +91,7 @@ class BudgetPanel(QWidget):
         self.total.setProperty("role", "heading")
         self.total.setWordWrap(True)
         self.table = plain_table(("Contribution", "Standard", "Type", "Distribution", "Share of the variance"), 4)
-        for column, width in enumerate((182, 84, 50, 104)):
+        for column, width in enumerate((226, 80, 50, 108)):
             self.table.setColumnWidth(column, width)
         self._bars = Bars(theme)
         self.table.setItemDelegateForColumn(4, self._bars)
@@ -107,6 +110,10 @@ class BudgetPanel(QWidget):
         column_box.addWidget(self.table, 1)
         column_box.addWidget(self.check)
         self.forces.currentIndexChanged.connect(self._show)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.table.setColumnHidden(3, self.width() < ROOMY)  # the bars say more than the distributions do
 
     def set_theme(self, theme: Theme) -> None:
         self._bars.theme = theme
@@ -173,9 +180,7 @@ class ModelsPanel(QWidget):
         self.table = plain_table(("Model", "AICc", "Residual", "Series left out", "Remark"), 0)
         for column, width in ((1, 76), (2, 82), (3, 104), (4, 130)):
             self.table.setColumnWidth(column, width)
-        self.note = dim(
-            "Errors are of the force. 'Series left out': error at the points of a series that was not fitted."
-        )
+        self.note = dim("Errors of the force. 'Series left out': at the points of a series that was not fitted.")
         column_box = QVBoxLayout(self)
         column_box.setContentsMargins(0, 4, 0, 0)
         column_box.setSpacing(6)

@@ -14,6 +14,7 @@ from gui import icons, quantities
 from gui.banners import Banner
 from gui.calibration.budget import cell, plain_table
 from gui.calibration.fields import Card, button, dim, put
+from gui.calibration.review_figures import CurveFigure, points_of
 from gui.theme import Theme
 
 WORDS = {"pdf": "PDF", "html": "HTML"}
@@ -39,9 +40,10 @@ class CertificatePage(QWidget):
         self.history = plain_table(
             ("Version", "Calibrated", "Expires", "Operator", "Pressure at the same resistance"), 4
         )
-        for column, width in enumerate((90, 120, 120, 160)):
+        for column, width in enumerate((80, 104, 104, 110)):
             self.history.setColumnWidth(column, width)
         self.history_note = dim()
+        self.curve = CurveFigure(theme)
         self._folder = Path.home()
         self._build()
         self.set_theme(theme)
@@ -70,6 +72,10 @@ class CertificatePage(QWidget):
         past = Card("Versions of this sensor, and how it has drifted")
         past.body.addWidget(self.history_note)
         past.body.addWidget(self.history, 1)
+        sides = QHBoxLayout()
+        sides.setSpacing(10)
+        sides.addWidget(past, 1)
+        sides.addWidget(self.curve, 1)
         bottom = QHBoxLayout()
         bottom.addStretch(3)
         bottom.addWidget(self.new, 1)
@@ -79,13 +85,13 @@ class CertificatePage(QWidget):
         column.addWidget(self.problem)
         column.addWidget(self.saved)
         column.addWidget(card)
-        column.addWidget(past, 1)
+        column.addLayout(sides, 1)
         column.addLayout(bottom)
 
     def set_theme(self, theme: Theme) -> None:
         self.mark.setPixmap(icons.pixmap(icons.tick(), theme.good, 64))
-        for bar in (self.saved, self.problem):
-            bar.set_theme(theme)
+        for part in (self.saved, self.problem, self.curve):
+            part.set_theme(theme)
 
     def wait(self, record: str) -> None:
         """Signed; the record itself is on its way."""
@@ -113,6 +119,7 @@ class CertificatePage(QWidget):
         )
         put(self.hash, f"SHA-256 {record.sha256}")
         self._show_history(record, records)
+        self.curve.draw(record, points_of(record))
         self._enable()
 
     def refuse(self, why: str) -> None:

@@ -79,9 +79,7 @@ class ChoosePage(QWidget):
         self.area_note, self.pressure_note = QLabel(), QLabel()
         self.operator = words("your name")
         self.place = words("room or bench")
-        self.temperature = NumberField(
-            "Temperature", "°C", None, step=0.5, least=-60, most=200, decimals=1, optional=True
-        )
+        self.temperature = NumberField("Temperature", "°C", None, step=0.5, least=-60, decimals=1, optional=True)
         self.humidity = NumberField("Humidity", "% RH", None, step=5, least=0, most=100, decimals=0, optional=True)
         self.fixture = words("what the sensor is pressed between")
         self.warning = Banner("warning", theme)
@@ -204,6 +202,10 @@ class ChoosePage(QWidget):
         known = self._options.sensors if self._options else ()
         return next((each for each in known if each.name == self.sensor.currentText().strip()), None)
 
+    def _reference(self) -> ReferenceView | None:
+        known = self._options.reference_details if self._options else ()
+        return next((each for each in known if each.name == self.reference.currentData()), None)
+
     def _sensor_chosen(self) -> None:
         sensor = self._sensor()
         if sensor is not None and sensor.meter is not None:
@@ -240,7 +242,7 @@ class ChoosePage(QWidget):
         self._colour(self.reference_note, warn)
         without = self._options is not None and self.reference.currentData() is None
         self.warning.say(
-            "Without a certificate the load cell's indication counts as it is: the record will say that it is not traceable."
+            "Without a certificate the load cell's indication counts as it is; the record says: not traceable."
             if without
             else ""
         )
@@ -255,7 +257,10 @@ class ChoosePage(QWidget):
             put(self.pressure_note, "")
             return
         value, spread = area.value_m2 * 1e6, area.standard_uncertainty_m2 * 1e6
-        put(self.area_note, f"Area {value:.1f} mm², standard uncertainty {spread:.1f} mm² ({spread / value:.2%})")
+        put(
+            self.area_note,
+            f"Area {value:.1f} mm², standard uncertainty {spread:.1f} mm² ({quantities.share(spread / value)})",
+        )
         load = self._full_load_N
         put(
             self.pressure_note,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -22,6 +24,8 @@ from PySide6.QtWidgets import (
 from gui import quantities
 from gui.theme import TOUCH
 from gui.widgets import Choice
+
+UNIT_WIDTH = 42  # px: the longest unit
 
 
 def put(label: QLabel, text: str) -> None:
@@ -64,8 +68,9 @@ class Card(QFrame):
 def row(form: QFormLayout, name: str, field: QWidget) -> None:
     """With the name at the height of the field's middle."""
     label = QLabel(name)
+    label.setProperty("role", "name")
     label.setMinimumHeight(TOUCH)
-    label.setMinimumWidth(130)
+    label.setMinimumWidth(138)
     label.setBuddy(field)
     field.setAccessibleName(name)
     form.addRow(label, field)
@@ -75,6 +80,7 @@ def dim(text: str = "", wrap: bool = True) -> QLabel:
     label = QLabel(text)
     label.setProperty("role", "dim")
     label.setWordWrap(wrap)
+    label.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
     return label
 
 
@@ -101,6 +107,8 @@ def choice(editable: bool = False) -> Choice:
     box = Choice()
     box.setProperty("role", "field")
     box.setEditable(editable)
+    box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    box.setMinimumWidth(120)
     return box
 
 
@@ -108,6 +116,16 @@ def button(text: str, role: str, clicked: Callable[[], object]) -> QPushButton:
     made = QPushButton(text)
     made.setProperty("role", role)
     made.clicked.connect(lambda _=False: clicked())
+    return made
+
+
+def key(text: str, what: str, pressed: Callable[[], object]) -> QPushButton:
+    """One of the two beside a field, that make it less and more for as long as they are held."""
+    made = button(text, "step", pressed)
+    made.setFixedWidth(TOUCH + 6)
+    made.setAccessibleName(what)
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    made.setAutoRepeat(True)
     return made
 
 
@@ -137,17 +155,13 @@ class NumberField(QWidget):
         self._least, self._most, self._decimals, self._optional = least, most, decimals, optional
         self.field = words()
         self.field.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.field.setMinimumWidth(84)
+        self.field.setMinimumWidth(74)
         self.field.setAccessibleName(f"{name} ({unit})" if unit else name)
-        self.less = button("−", "step", lambda: self._move(-1))
-        self.more = button("+", "step", lambda: self._move(+1))
-        for key, verb in ((self.less, "less"), (self.more, "more")):
-            key.setFixedWidth(TOUCH + 6)
-            key.setAccessibleName(f"{name}: {verb}")
-            key.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-            key.setAutoRepeat(True)
+        self.less = key("−", f"{name}: less", lambda: self._move(-1))
+        self.more = key("+", f"{name}: more", lambda: self._move(+1))
         unit_label = QLabel(unit)
-        unit_label.setMinimumWidth(34)
+        unit_label.setProperty("role", "name")
+        unit_label.setFixedWidth(UNIT_WIDTH)
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(6)
@@ -205,6 +219,60 @@ class NumberField(QWidget):
     def _look(self) -> None:
         try:
             self.value()
+            set_role(self.field, "wrong", "false")
+        except ValueError:
+            set_role(self.field, "wrong", "true")
+        self.changed.emit()
+
+
+class DateField(QWidget):
+    """A day as 2027-01-31, between two keys that move it by a month."""
+
+    changed = Signal()
+
+    def __init__(self, name: str, day: datetime.date) -> None:
+        super().__init__()
+        self.name = name
+        self.field = words("2027-01-31")
+        self.field.setMinimumWidth(116)
+        self.field.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.field.setAccessibleName(name)
+        self.less = key("−", f"{name}: a month less", lambda: self._move(-1))
+        self.more = key("+", f"{name}: a month more", lambda: self._move(+1))
+        line = QHBoxLayout(self)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(6)
+        for widget in (self.less, self.field, self.more):
+            line.addWidget(widget)
+        self.put(day)
+        self.field.textChanged.connect(self._look)
+
+    def put(self, day: datetime.date) -> None:
+        self.field.setText(day.isoformat())
+
+    def day(self) -> datetime.date:
+        """Raises `ValueError` in words where there is none, or where it is over already."""
+        text = self.field.text().strip()
+        try:
+            day = datetime.date.fromisoformat(text)
+        except ValueError:
+            raise ValueError(f"{self.name} is a date such as 2027-01-31, not '{text}'") from None
+        if day <= datetime.date.today():
+            raise ValueError(f"{self.name}: {text} is not in the future")
+        return day
+
+    def _move(self, months: int) -> None:
+        try:
+            day = datetime.date.fromisoformat(self.field.text().strip())
+        except ValueError:
+            day = datetime.date.today()
+        year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+        longest = 28 if month == 1 else 30
+        self.put(datetime.date(year, month + 1, min(day.day, longest)))
+
+    def _look(self) -> None:
+        try:
+            self.day()
             set_role(self.field, "wrong", "false")
         except ValueError:
             set_role(self.field, "wrong", "true")

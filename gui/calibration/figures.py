@@ -26,7 +26,8 @@ class LogAxis(pg.AxisItem):  # type: ignore[misc]
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
         decades = range(math.floor(low), math.ceil(high) + 1)
-        wide = high - low > 3.2 or size < 150 * (high - low)
+        room = 60 if self.orientation == "left" else 150  # px of a decade, for its 1, 2 and 5 to stand apart
+        wide = size < room * (high - low)
         lettered = (1,) if wide else (1, 2, 5)
         if high - low < 0.5:
             lettered = tuple(range(1, 10))  # type: ignore[assignment]
@@ -83,10 +84,10 @@ class StaircaseFigure(Plot):
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)
-        self.curve.setPen(pen(theme.text))
+        self.curve.setPen(pen(theme.dim))
         colours = {Stage.CONDITIONING: theme.current, Stage.SERIES: theme.accent, Stage.CREEP: theme.pressure}
         for stage, band in self.bands.items():
-            band.set_colour(colours[stage], 70)
+            band.set_colour(colours[stage], 110)
         self.key(*((colours[stage], stage.value) for stage in self.bands))
 
     def draw(self, planned: Planned) -> None:

@@ -1,4 +1,4 @@
-"""What is read from two metres away: force against its target, resistance, and lamps that say in words what is at rest."""
+"""What is read from two metres away: force against its target, resistance, and lamps that say what is at rest."""
 
 from __future__ import annotations
 
@@ -173,11 +173,7 @@ class Gauge(QFrame):
         captions = {}
         numbers = QHBoxLayout()
         numbers.setSpacing(24)
-        for name, value, stretch in (
-            ("Force", self.force, 3),
-            ("Do this", self.advice, 3),
-            ("Resistance", self.resistance, 3),
-        ):
+        for name, value in (("Force", self.force), ("Do this", self.advice), ("Resistance", self.resistance)):
             caption = QLabel(name)
             caption.setProperty("role", "dim")
             captions[name] = caption
@@ -186,7 +182,7 @@ class Gauge(QFrame):
             pair.addWidget(caption)
             pair.addWidget(value)
             value.setMinimumWidth(1)
-            numbers.addLayout(pair, stretch)
+            numbers.addLayout(pair, 1)
         self.target = captions["Force"]
         self._advice_caption = captions["Do this"]
         self.advice.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -201,8 +197,8 @@ class Gauge(QFrame):
         self._theme = theme
         self.bar.theme = theme
         self._dressed = None
-        self.force.setStyleSheet(f"color: {theme.text}; font-size: 46px; font-weight: 700;")
-        self.resistance.setStyleSheet(f"color: {theme.accent}; font-size: 46px; font-weight: 700;")
+        self.force.setStyleSheet(f"color: {theme.text}; font-size: 44px; font-weight: 700;")
+        self.resistance.setStyleSheet(f"color: {theme.accent}; font-size: 44px; font-weight: 700;")
         self._dress(self.advice.text(), False)
         self.bar.update()
 
@@ -226,7 +222,7 @@ class Gauge(QFrame):
         if look != self._dressed:
             self._dressed = look
             colour = self._theme.good if good else self._theme.warning
-            self.advice.setStyleSheet(f"color: {colour}; font-size: 38px; font-weight: 700;")
+            self.advice.setStyleSheet(f"color: {colour}; font-size: 44px; font-weight: 700;")
 
 
 def advice(view: CalibrationView) -> tuple[str, bool]:

@@ -29,22 +29,23 @@ class PlanPage(QWidget):
         self.levels = NumberField("Levels", "", KNOWN.levels, least=5, most=30)
         self.series = NumberField("Series", "", KNOWN.series_before, least=1, most=10)
         self.reinsertions = NumberField("Reinsertions", "", KNOWN.reinsertions, least=0, most=10)
-        self.conditioning = NumberField("Conditioning", "cycles", KNOWN.conditioning_cycles, least=0, most=20)
-        self.share = NumberField("up to", "% of full", KNOWN.conditioning_share * 100, step=5, least=1, most=150)
+        self.conditioning = NumberField("Conditioning", "×", KNOWN.conditioning_cycles, least=0, most=20)
+        self.conditioning_share = NumberField(
+            "at, of full load", "%", KNOWN.conditioning_share * 100, step=5, least=1, most=150
+        )
         self.dwell = NumberField("Dwell", "s", KNOWN.dwell_s, step=5, least=0, most=36000)
         self.burst = NumberField("Readings", "", KNOWN.burst, least=1, most=200)
-        self.burst_time = NumberField("within", "s", KNOWN.burst_s, step=5, least=0, most=3600)
-        self.tolerance = NumberField(
-            "Load within", "± %", KNOWN.tolerance * 100, step=0.5, least=0.1, most=49, decimals=1
-        )
-        self.force_band = NumberField("Force steady", "± %", rest.force_within * 100, step=0.1, least=0.01, decimals=2)
+        self.burst_time = NumberField("taken within", "s", KNOWN.burst_s, step=5, least=0, most=3600)
+        within = KNOWN.tolerance * 100
+        self.tolerance = NumberField("On target", "± %", within, step=0.5, least=0.1, most=49, decimals=1)
+        self.force_band = NumberField("Force within", "± %", rest.force_within * 100, step=0.1, least=0.01, decimals=2)
         self.ohm_band = NumberField(
-            "Res. steady", "± %", rest.resistance_within * 100, step=0.1, least=0.01, decimals=2
+            "Resistance within", "± %", rest.resistance_within * 100, step=0.1, least=0.01, decimals=2
         )
-        self.window = NumberField("over", "s", rest.window_s, step=5, least=1, most=3600)
-        self.patience = NumberField("Ask after", "s", rest.longest_wait_s, step=30, least=1, most=36000)
+        self.rest_window = NumberField("over the last", "s", rest.window_s, step=5, least=1, most=3600)
+        self.patience = NumberField("Ask me after", "s", rest.longest_wait_s, step=30, least=1, most=36000)
         self.creep = NumberField("Creep hold", "min", KNOWN.creep_s / 60, step=10, least=0, most=10000)
-        self.creep_share = NumberField("held at", "% of full", KNOWN.creep_share * 100, step=5, least=1, most=100)
+        self.creep_share = NumberField("held at, of full", "%", KNOWN.creep_share * 100, step=5, least=1, most=100)
         self.figure = StaircaseFigure(theme)
         self.summary, self.pressure, self.levels_note = QLabel(), QLabel(), dim()
         self._area: Area | None = None
@@ -63,9 +64,9 @@ class PlanPage(QWidget):
         cards.setSpacing(10)
         groups = (
             ("Loads", (self.full_load, self.least_load, self.levels, self.tolerance)),
-            ("How often", (self.series, self.reinsertions, self.conditioning, self.share)),
+            ("How often", (self.series, self.reinsertions, self.conditioning, self.conditioning_share)),
             ("At each load", (self.dwell, self.burst, self.burst_time, self.patience)),
-            ("When it counts as steady", (self.force_band, self.ohm_band, self.window)),
+            ("Counts as steady with", (self.force_band, self.ohm_band, self.rest_window)),
             ("Creep", (self.creep, self.creep_share)),
         )
         for place, (title, fields) in enumerate(groups):
@@ -99,9 +100,9 @@ class PlanPage(QWidget):
         sides.setContentsMargins(0, 0, 0, 0)
         sides.setSpacing(14)
         left = scrolled(inside)
-        left.setMinimumWidth(640)
-        sides.addWidget(left, 5)
-        sides.addLayout(right, 4)
+        left.setMinimumWidth(cards.minimumSize().width() + 26)
+        sides.addWidget(left, 1)
+        sides.addLayout(right, 1)
 
     def set_theme(self, theme: Theme) -> None:
         self.figure.set_theme(theme)
@@ -133,7 +134,7 @@ class PlanPage(QWidget):
                 least_load_N=least,
                 levels=self.levels.whole(),
                 conditioning_cycles=self.conditioning.whole(),
-                conditioning_share=self.share.number() / 100,
+                conditioning_share=self.conditioning_share.number() / 100,
                 series_before=self.series.whole(),
                 reinsertions=self.reinsertions.whole(),
                 dwell_s=self.dwell.number(),
@@ -143,7 +144,7 @@ class PlanPage(QWidget):
                 creep_share=self.creep_share.number() / 100,
                 tolerance=self.tolerance.number() / 100,
                 stability=StabilityOrder(
-                    window_s=self.window.number(),
+                    window_s=self.rest_window.number(),
                     force_within=self.force_band.number() / 100,
                     resistance_within=self.ohm_band.number() / 100,
                     longest_wait_s=self.patience.number(),

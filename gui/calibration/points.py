@@ -13,8 +13,8 @@ from gui.theme import Theme
 from station.calibration_views import Deed, PointView
 
 ANY_INDEX = QModelIndex | QPersistentModelIndex
-COLUMNS = ("", "Series", "Force", "Resistance", "Remark")
-WIDTHS = (46, 84, 92, 106)
+COLUMNS = ("No.", "Series", "Force", "Resistance", "Remark")
+WIDTHS = (52, 96, 96, 112)
 ARROWS = {Direction.UP: "▲ up", Direction.DOWN: "▼ down"}
 ROW = 38  # px
 
@@ -89,6 +89,7 @@ class PointList(QWidget):
         self.model = PointModel(theme)
         self.table = QTableView()
         self.table.setModel(self.model)
+        self.table.setProperty("role", "roomy")
         self.table.setShowGrid(False)
         self.table.setAlternatingRowColors(True)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -104,7 +105,7 @@ class PointList(QWidget):
             self.table.setColumnWidth(column, width)
         head.setSectionResizeMode(len(WIDTHS), QHeaderView.ResizeMode.Stretch)
         self.repeat = button("Measure again", "action", lambda: self._want(Deed.REPEAT))
-        self.mark = button("Mark …", "action", lambda: self._want(Deed.EXCLUDE))
+        self.mark = button("Mark as outlier …", "action", lambda: self._want(Deed.EXCLUDE))
         self.mark.setToolTip("Mark as an outlier, with a reason; it stays in the record")
         self.unmark = button("Take mark away", "action", lambda: self._want(Deed.INCLUDE))
         self.keep = button("Keep", "action", self._keep)

@@ -89,8 +89,8 @@ def abandon_question(parent: QWidget, view: CalibrationView) -> WithReason:
     return WithReason(
         parent,
         f"Abandon the calibration of {view.sensor}?",
-        f"{view.step} of {view.steps} steps are done, {len(view.points)} points are measured. The file of the session is "
-        "kept, marked as abandoned; it cannot be taken up again. To go on another day, leave the wizard instead.",
+        f"{view.step} of {view.steps} steps are done, {len(view.points)} points are measured. The file of the session "
+        "is kept, marked as abandoned; it cannot be taken up again. To go on another day, leave the wizard instead.",
         go="Abandon it",
         stay="Go on calibrating",
         usual=("wrong sensor", "sensor damaged", "fixture moved"),

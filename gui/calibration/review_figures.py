@@ -35,11 +35,28 @@ def residuals(record: Calibration, points: Sequence[PointView]) -> Array:
     return result
 
 
+def points_of(record: Calibration) -> tuple[PointView, ...]:
+    """The points of a record as the figures take them."""
+    return tuple(
+        PointView(
+            index=index,
+            series=point.series,
+            insertion=point.insertion,
+            direction=point.direction,
+            nominal_N=point.nominal_N,
+            force_N=point.force_N,
+            resistance_ohm=point.resistance_ohm,
+            excluded=point.excluded,
+        )
+        for index, point in enumerate(record.data.points)
+    )
+
+
 class CurveFigure(LogPlot):
     """The fitted curve, its 95 % interval, and the points."""
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__("Calibration curve with its 95 % interval", theme, "Resistance (Ω)", log_left=True)
+        super().__init__("Curve with its 95 % interval", theme, "Resistance (Ω)", log_left=True)
         self.band = Band()
         self.curve = pg.PlotDataItem()
         self.item.addItem(self.band)
@@ -88,7 +105,7 @@ class ResidualFigure(LogPlot):
     """How far each point lies from the curve, in per cent of its force, within ± U (k = 2) of the force."""
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__("Residuals", theme, "Force by the curve − applied (%)")
+        super().__init__("Residuals", theme, "Residual (% of force)")
         self.band = Band()
         self.zero = pg.InfiniteLine(angle=0, pos=0)
         self.item.addItem(self.band)
@@ -124,7 +141,7 @@ class HysteresisFigure(LogPlot):
     """The loop: mean residual of the way up and of the way down, load by load."""
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__("Hysteresis", theme, "Mean residual (%)")
+        super().__init__("Hysteresis", theme, "Residual (% of force)")
         self.loop = Band()
         self.zero = pg.InfiniteLine(angle=0, pos=0)
         self.branches = {

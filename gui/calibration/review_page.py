@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime
 
-from PySide6.QtCore import QDate, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import (
     QButtonGroup,
-    QDateEdit,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -20,13 +19,14 @@ from PySide6.QtWidgets import (
 from calibration.record import Calibration
 from gui.banners import Banner
 from gui.calibration.budget import BudgetPanel, ModelsPanel
-from gui.calibration.fields import Card, button, put, words
+from gui.calibration.fields import Card, DateField, button, put, words
 from gui.calibration.points import PointList
 from gui.calibration.review_figures import CurveFigure, HysteresisFigure, ResidualFigure
 from gui.theme import TOUCH, Theme
 from station.calibration_views import CalibrationView, Deed, DeedOrder, PointView
 
 A_YEAR = 365  # days
+MOST_WARNINGS = 3
 
 
 class ReviewPage(QWidget):
@@ -50,11 +50,7 @@ class ReviewPage(QWidget):
         self.tabs: dict[str, QPushButton] = {}
         self.authorised_by = words("authorised by")
         self.note = words("note for the record (may be left empty)")
-        self.expires = QDateEdit(QDate.currentDate().addDays(A_YEAR))
-        self.expires.setDisplayFormat("yyyy-MM-dd")
-        self.expires.setMinimumDate(QDate.currentDate())
-        self.expires.setButtonSymbols(QDateEdit.ButtonSymbols.NoButtons)
-        self.expires.setAccessibleName("Expires")
+        self.expires = DateField("Expires", datetime.date.today() + datetime.timedelta(days=A_YEAR))
         self.sign = button("Sign …", "primary", self._sign)
         self.abandon = button("Abandon …", "danger", lambda: self.wanted.emit(Deed.ABANDON, None))
         self.what_is_missing = QLabel()
@@ -62,6 +58,7 @@ class ReviewPage(QWidget):
         self.points.wanted.connect(self.wanted)
         self.points.kept.connect(self._keep)
         self.authorised_by.textChanged.connect(lambda _: self._enable())
+        self.expires.changed.connect(self._enable)
 
     def _build(self) -> None:
         self.headline.setProperty("role", "title")
@@ -79,8 +76,8 @@ class ReviewPage(QWidget):
         right.setMinimumWidth(520)
         sides = QHBoxLayout()
         sides.setSpacing(10)
-        sides.addLayout(plots, 3)
-        sides.addWidget(right, 2)
+        sides.addLayout(plots, 5)
+        sides.addWidget(right, 4)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
@@ -112,10 +109,11 @@ class ReviewPage(QWidget):
         self.what_is_missing.setWordWrap(True)
         for label, field, stretch in (
             ("Authorised by", self.authorised_by, 2),
-            ("Expires", self.expires, 1),
-            ("Note", self.note, 3),
+            ("Expires", self.expires, 0),
+            ("Note", self.note, 2),
         ):
             name = QLabel(label)
+            name.setProperty("role", "name")
             name.setMinimumHeight(TOUCH)
             row.addWidget(name)
             row.addWidget(field, stretch)
@@ -154,7 +152,8 @@ class ReviewPage(QWidget):
     def show_record(self, record: Calibration) -> None:
         self.record = record
         self.problem.say("")
-        self.warnings.say("\n".join(record.evaluation.warnings))
+        self.warnings.say(_some(record.evaluation.warnings))
+        self.warnings.setToolTip("\n".join(record.evaluation.warnings))
         self._draw()
         self._enable()
 
@@ -217,6 +216,10 @@ class ReviewPage(QWidget):
             return "The station does not take a signature now."
         if not self.authorised_by.text().strip():
             return "Fill in who authorises it."
+        try:
+            self.expires.day()
+        except ValueError as error:
+            return str(error)
         return ""
 
     def _enable(self) -> None:
@@ -227,18 +230,23 @@ class ReviewPage(QWidget):
         self.abandon.setEnabled(self._alive and self._view is not None and Deed.ABANDON in self._view.deeds)
 
     def order(self) -> DeedOrder:
-        day = self.expires.date()
         kept = ", ".join(str(index + 1) for index in sorted(self.kept & {point.index for point in self._points}))
         looked_at = f"Suspect points looked at and kept: {kept}." if kept else ""
         return DeedOrder(
             authorised_by=self.authorised_by.text().strip(),
-            expires=datetime.date(day.year(), day.month(), day.day()),
+            expires=self.expires.day(),
             note=" ".join(part for part in (self.note.text().strip(), looked_at) if part),
         )
 
     def _sign(self) -> None:
         if not self.missing():
             self.signed.emit(self.order())
+
+
+def _some(warnings: tuple[str, ...]) -> str:
+    """So many that the plots keep their room."""
+    more = len(warnings) - MOST_WARNINGS
+    return "\n".join((*warnings[:MOST_WARNINGS], *([f"… and {more} more"] if more > 0 else [])))
 
 
 def _headline(record: Calibration) -> str:

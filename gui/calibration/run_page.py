@@ -112,8 +112,10 @@ class RunPage(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme
-        for part in (self.gauge, self.curve, self.points, *self.lamps.values()):
+        for part in (self.gauge, self.curve, self.points):
             part.set_theme(theme)
+        for lamp in self.lamps.values():
+            lamp.set_theme(theme)
         self.force.paint_in(theme, theme.text)
         self.resistance.paint_in(theme, theme.accent)
         self._dress(anew=True)
@@ -162,7 +164,7 @@ class RunPage(QWidget):
             word = (yes if well else no) if at_work else quantities.NOTHING
             self.lamps[name].show_state(word, ("lit" if well else "waiting") if at_work else "idle")
         if view.taking is not None:
-            self.lamps["Reading"].show_state(f"taking, {view.taking:.0%}", "lit")
+            self.lamps["Reading"].show_state(f"taking, {view.taking * 100:.0f} %", "lit")
         elif view.dwell_left_s > 0 and at_work:
             self.lamps["Reading"].show_state(f"in {quantities.about(view.dwell_left_s)}", "waiting")
         elif at_work:

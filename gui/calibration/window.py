@@ -26,6 +26,7 @@ from station.client import Client
 
 POLL_MS = 250
 POLL_LOST_MS = 1000
+SIMULATED = "SIMULATED BENCH – a calibration from here is of no real sensor"
 GOES_ON = "Closing this window stops nothing: the calibration stays with the station and can be taken up again"
 
 
@@ -126,8 +127,8 @@ class CalibrationWindow(QMainWindow):
         head.addWidget(self.heading)
         head.addStretch(1)
         head.addWidget(self.trail)
-        for page in (self.choose, self.plan, self.run, self.review, self.certificate):
-            self.pages.addWidget(page)
+        for part in (self.choose, self.plan, self.run, self.review, self.certificate):
+            self.pages.addWidget(part)
         self.keys = QWidget()
         row = QHBoxLayout(self.keys)
         row.setContentsMargins(0, 0, 0, 0)
@@ -199,9 +200,7 @@ class CalibrationWindow(QMainWindow):
 
     def _offer(self, options: CalibrationOptions) -> None:
         self.options = options
-        self.simulated.say(
-            "SIMULATED BENCH – a calibration from here is of no real sensor" if options.simulated else ""
-        )
+        self.simulated.say(SIMULATED if options.simulated else "")
         self.choose.offer(options)
 
     def _go(self, page: Page) -> None:
@@ -305,7 +304,7 @@ class CalibrationWindow(QMainWindow):
     def _show(self, view: CalibrationView) -> None:
         self.view = view
         put(self.heading, f"Calibration of {view.sensor}")
-        self.simulated.say("SIMULATED BENCH – a calibration from here is of no real sensor" if view.simulated else "")
+        self.simulated.say(SIMULATED if view.simulated else "")
         self.trouble.say(view.trouble)
         if view.stage is Stage.ABANDONED:
             self.notices.add(f"The calibration of {view.sensor} was abandoned; its file is kept, marked as such")
