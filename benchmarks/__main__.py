@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import driver_overhead, forecast, library, sequencer, store, trip_latency
+from benchmarks import conversion, coverage, driver_overhead, forecast, library, sequencer, store, trip_latency
 
 ALL = {
+    "conversion": conversion.main,
+    "coverage": coverage.main,
     "driver_overhead": driver_overhead.main,
     "forecast": forecast.main,
     "library": library.main,

@@ -21,6 +21,7 @@ from calibration.results import Budget, Component, Creep, Distribution, Table
 
 COVERAGE = 0.95
 NORMAL_FACTOR = float(stats.norm.ppf(0.5 + COVERAGE / 2))
+ONE_SIGMA = (float(stats.norm.cdf(-1)), float(stats.norm.cdf(1)))  # no variance: t with one or two degrees has none
 NODES = 33  # of the table over ln R
 SEED = 2008  # the same record gives the same interval
 MANY = 1e6  # degrees of freedom that are as good as infinite
@@ -190,10 +191,10 @@ class Combined:
 
 def combine(components: list[Line]) -> Combined:
     squares = np.array([line.relative**2 for line in components])
-    combined = np.sqrt(squares.sum(axis=0))
+    combined = np.asarray(np.sqrt(squares.sum(axis=0)))
     freedom = _welch_satterthwaite(components, combined)
-    few = stats.t.ppf(0.5 + COVERAGE / 2, np.minimum(freedom, MANY)) / NORMAL_FACTOR
-    of_force = np.sqrt(np.sum([line.relative**2 for line in components if not line.of_area], axis=0))
+    few = np.asarray(stats.t.ppf(0.5 + COVERAGE / 2, np.minimum(freedom, MANY))) / NORMAL_FACTOR
+    of_force = np.asarray(np.sqrt(squares[[not line.of_area for line in components]].sum(axis=0)))
     return Combined(combined, freedom, few, 2 * few * combined, 2 * few * of_force)
 
 
@@ -231,7 +232,7 @@ def propagate(components: list[Line], x: Floats, model: Response, draws: int) ->
                 resistance += share * exponent[node]
         off = _through(model, at, exponent[node], resistance) + force
         low[node], high[node] = np.quantile(off, (0.5 - COVERAGE / 2, 0.5 + COVERAGE / 2))
-        standard[node] = np.std(off)
+        standard[node] = float(np.diff(np.quantile(off, ONE_SIGMA))[0]) / 2
     return Propagated(low, high, standard)
 
 
@@ -241,7 +242,8 @@ _OF_FORCE = frozenset({"zero", "reference load cell", "sensing area"})
 def _through(model: Response, x: float, exponent: float, off: Floats) -> Floats:
     """ln F less the true one, where ln R is off by so much; straight on where the curve ends."""
     straight = -off / exponent
-    curved = np.log(model.force_N(model.resistance_ohm(np.exp(x)) * np.exp(off))) - x
+    with np.errstate(all="ignore"):
+        curved = np.log(model.force_N(model.resistance_ohm(np.exp(x)) * np.exp(off))) - x
     return np.where(np.isfinite(curved), curved, straight)
 
 

@@ -37,7 +37,7 @@ def fit_all(columns: Columns) -> tuple[Choice, Fitted, Noise]:
     candidates = [_candidate(fitted, columns, noise) for fitted in fits]
     order = _best_first(candidates)
     best = fits[order[0]]
-    robust = not np.array_equal(best.weights, columns.balance)
+    robust = bool(np.any(best.weights < 1))
     choice = Choice(
         variable=noise.variable,
         candidates=tuple(candidates[place] for place in order),
@@ -50,18 +50,18 @@ def fit_all(columns: Columns) -> tuple[Choice, Fitted, Noise]:
 
 def _robustly(shape: Shape, columns: Columns, noise: Noise) -> Fitted:
     """Plainly; again with Huber's weights where a point stands far from the curve."""
-    fitted = fit_shape(shape, columns, noise, columns.balance)
+    fitted = fit_shape(shape, columns, noise, np.ones(len(columns)))
     if not np.any(_suspects(fitted, columns, noise)):
         return fitted
     for _ in range(REWEIGHTINGS):
         off = np.abs(_standardised(fitted, columns, noise))
         huber = np.minimum(1.0, HUBER / np.maximum(off, 1e-9))
-        fitted = fit_shape(shape, columns, noise, columns.balance * huber, fitted.free)
+        fitted = fit_shape(shape, columns, noise, huber, fitted.free)
     return fitted
 
 
 def _standardised(fitted: Fitted, columns: Columns, noise: Noise) -> Floats:
-    """Residuals by their robust scale, each branch of each insertion about its own middle."""
+    """Residuals by their robust scale, those of each insertion about their own middle."""
     relative = without_units(columns, residuals(fitted, columns) / noise.shape(columns.y))
     return relative / max(robust_scale(relative), 1e-9)
 

@@ -42,14 +42,6 @@ class Columns:
     def both_branches(self) -> bool:
         return bool((self.branch > 0).sum() >= 3 and (self.branch < 0).sum() >= 3)
 
-    @property
-    def balance(self) -> Floats:
-        """Weights that give the ways up and down the same say, with mean 1."""
-        up, down = (self.branch < 0).sum(), (self.branch > 0).sum()
-        if not up or not down:
-            return np.ones(len(self))
-        return np.asarray(np.where(self.branch < 0, len(self) / (2 * up), len(self) / (2 * down)))
-
     def keep(self, rows: np.ndarray) -> Columns:
         return replace(self, **{name: getattr(self, name)[rows] for name in _ARRAYS})
 

@@ -50,6 +50,7 @@ class Point(Frozen):
     under_load_s: NotNegative | None = Field(None, description="since the sensor was last without load")
     temperature_degC: float | None = None
     excluded: str = ""
+    note: str = Field("", description="what was out of the ordinary, though the point is used")
     place: str = Field("", description="where it came from, for messages: 'line 7'")
 
     @model_validator(mode="after")

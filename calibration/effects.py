@@ -91,7 +91,7 @@ def effects_of(columns: Columns, fitted: Fitted, noise: Noise) -> Effects:
     scaled = (columns.x - middle) / half_span
     off = residuals(fitted, columns)
     shape = noise.shape(columns.y)
-    weights = fitted.weights / columns.balance  # Huber's alone
+    weights = fitted.weights
     units = _Units.of(columns, scaled)
     branch_order = _branch_order(columns, scaled, off, shape, weights, units)
     design = np.column_stack((units.design, _branch_design(columns, scaled, branch_order)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration.branches import to_the_middle
 from calibration.budget import Sources, budgets_at, table_of
 from calibration.choice import fit_all
 from calibration.columns import Columns, columns_of, place_of
@@ -36,7 +37,7 @@ def evaluate(data: Dataset, basis: Basis) -> Evaluation:
     """Raises `DataError` where the data make no calibration, with every problem and its place."""
     columns = columns_of(data)
     try:
-        choice, fitted, noise = fit_all(columns)
+        choice, fitted, noise = fit_all(to_the_middle(columns))
     except CannotFit as error:
         raise DataError(f"no response model fits these data: {error}") from None
     effects = effects_of(columns, fitted, noise)

@@ -40,7 +40,7 @@ def first_noise(columns: Columns) -> tuple[Noise, Floats]:
     The scatter about the curve is compared, as likelihoods, with an even one of ln R, of G and of R.
     """
     degree = max(1, min(3, len(np.unique(np.round(columns.x, 2))) - 2))
-    smooth = np.polynomial.Polynomial.fit(columns.x, columns.y, degree, w=np.sqrt(columns.balance))
+    smooth = np.polynomial.Polynomial.fit(columns.x, columns.y, degree)
     scatter = columns.y - smooth(columns.x)
     scatter = without_units(columns, scatter)
     middle = float(columns.y.mean())
@@ -60,13 +60,12 @@ def first_noise(columns: Columns) -> tuple[Noise, Floats]:
 
 
 def without_units(columns: Columns, scatter: Floats) -> Floats:
-    """Less what each insertion and each branch has in common, where there are enough points."""
+    """Less what each insertion has in common, where there are enough points."""
     left = scatter.copy()
     for unit in np.unique(columns.unit):
-        for branch in (-1.0, 1.0):
-            rows = (columns.unit == unit) & (columns.branch == branch)
-            if rows.sum() >= 4:
-                left[rows] -= np.median(left[rows])
+        rows = columns.unit == unit
+        if rows.sum() >= 4:
+            left[rows] -= np.median(left[rows])
     return left
 
 

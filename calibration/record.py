@@ -19,6 +19,8 @@ from calibration.data import Area, Conditions, Dataset, Frozen, Meter, Reference
 from calibration.models import Floats, Model
 from calibration.results import Evaluation
 
+EXACT = 1e-9  # to which an end of the range belongs to it
+
 
 class CalibrationError(Exception):
     """A calibration that cannot be used; the text names file and place."""
@@ -189,7 +191,7 @@ class Calibration(Frozen):
     def _places(self, resistance: Floats, force: Floats, expanded: Floats) -> NDArray[np.int8]:
         with np.errstate(all="ignore"):
             readable = (resistance > 0) & np.isfinite(resistance)
-            inside = (force >= self.force_min_N) & (force <= self.force_max_N)
+            inside = (force >= self.force_min_N * (1 - EXACT)) & (force <= self.force_max_N * (1 + EXACT))
             near = (force * (1 + expanded) >= self.force_min_N) & (force <= self.force_max_N * (1 + expanded))
             hard = resistance < self.model.resistance_ohm(self.force_max_N)
         choices = [~readable, inside, near, hard]

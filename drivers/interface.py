@@ -326,6 +326,30 @@ class PressureFrame(Instrument, Protocol):
 
 
 @runtime_checkable
+class Press(Instrument, Protocol):
+    """A press that goes to a force. Its set point stays when the link is gone: `close` does not change it."""
+
+    def check_force(self, force_N: float) -> None:
+        """Raise `OutOfRange` where the press cannot go, or must not. Sends nothing."""
+        ...
+
+    def set_force(self, force_N: float) -> None:
+        """Go there (0: let go); returns when the press has said that this is its set point."""
+        ...
+
+
+@runtime_checkable
+class SensorPress(Press, Protocol):
+    """A press that takes sensors from a magazine of its own, so that no hand has to put them in."""
+
+    def insert(self, sensor: str) -> None:
+        """Take out what lies in the press and put this sensor in, be it the same one; returns when it lies there,
+        without load. Raises `Refused` where it is not in the magazine.
+        """
+        ...
+
+
+@runtime_checkable
 class TriggerOutput(Instrument, Protocol):
     """A digital line that another instrument (a camera, a beamline) is synchronised by."""
 

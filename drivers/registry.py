@@ -16,6 +16,7 @@ from drivers.modbus_load_cell import ModbusLoadCell
 from drivers.neware_bts import NewareBts
 from drivers.simserv import SimServChamber
 from drivers.solartron import SolartronImpedance
+from drivers.virtual_press import VirtualPress
 
 DRIVERS: Mapping[str, type[Instrument]] = {
     "keithley-2450": Keithley2450,
@@ -26,6 +27,7 @@ DRIVERS: Mapping[str, type[Instrument]] = {
     "neware-bts": NewareBts,
     "simserv": SimServChamber,
     "solartron-1260-1287": SolartronImpedance,
+    "virtual-press": VirtualPress,
 }
 
 

@@ -6,9 +6,8 @@ import datetime
 import json
 from pathlib import Path
 
-from calibration.record import Calibration
 from drivers.simulated.bench import Connection, Position, VirtualBench
-from drivers.simulated.cell import CellParameters
+from station.bench_calibration import simulated_calibration
 
 CELL_NAMES = {"A1": "si-half-cell-1", "B1": "si-lfp-coin-1"}
 CHEMISTRIES = {"A1": "Si | Li", "B1": "Si | LFP"}
@@ -22,7 +21,7 @@ def write_station(bench: VirtualBench, folder: Path, *, epoch: float, port: int 
     today = datetime.datetime.now(datetime.UTC).date()
     for name, position in bench.positions.items():
         (folder / "cells" / f"{CELL_NAMES[name]}.yaml").write_text(_cell(name, position), encoding="utf-8")
-        record = _calibration(name, position.parameters, today)
+        record = simulated_calibration(f"mfsr-{name}", position.parameters.sensor, today)
         path = folder / "calibrations" / f"{record.sensor}-v{record.version}.json"
         path.write_text(record.model_dump_json(indent=2), encoding="utf-8")
     path = folder / "station.toml"
@@ -88,24 +87,4 @@ def _cell(name: str, position: Position) -> str:
         f"electrode_area: {p.electrode_area_cm2:.6g} cm^2\n"
         f"nominal_capacity: {p.nominal_capacity_Ah * 1e3:.6g} mAh\n"
         f"limits: {{voltage: [{low} V, {high} V], current: 20 mA}}\n"
-    )
-
-
-def _calibration(name: str, p: CellParameters, today: datetime.date) -> Calibration:
-    """The true response of the simulated sensor, with an uncertainty as creep and hysteresis leave it."""
-    s = p.sensor
-    anchor_N = s.anchor_Pa * s.area_m2
-    return Calibration(
-        sensor=f"mfsr-{name}",
-        version=1,
-        model="power",
-        a=s.anchor_ohm * anchor_N**s.exponent,
-        b=s.exponent,
-        area_m2=s.area_m2,
-        force_min_N=1.0,
-        force_max_N=400.0,
-        relative_uncertainty=0.10,
-        calibrated=today,
-        expires=today + datetime.timedelta(days=3650),
-        note="simulated sensor: the response that the simulation was given",
     )

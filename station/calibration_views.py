@@ -3,41 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from enum import StrEnum
 
 from pydantic import Field
 
 from calibration.data import Area, Direction, Meter, TemperatureCoefficient
+from calibration.procedure.stages import Deed as Deed
+from calibration.procedure.stages import Stage as Stage
 from station.readings import View
-
-
-class Stage(StrEnum):
-    """Where a calibration is."""
-
-    ZERO = "zero"  # without load: the load cell is tared, the sensor's open resistance taken
-    CONDITIONING = "conditioning"
-    SERIES = "series"
-    REINSERTION = "reinsertion"  # the sensor is to be taken out and put back
-    CREEP = "creep"
-    REVIEW = "review"  # all is measured; points can be marked, the fit looked at, the record signed
-    SIGNED = "signed"
-    ABANDONED = "abandoned"
-
-
-class Deed(StrEnum):
-    """What a person may do now; the words of the command line and the service."""
-
-    CONFIRM = "confirm"  # done as the instruction says: taken out and put back, tared, ...
-    TAKE = "take"  # take the burst now, though the criterion is not met: written into the record
-    REPEAT = "repeat"  # measure a point again; the former one stays, marked
-    EXCLUDE = "exclude"  # mark a point, with a reason
-    INCLUDE = "include"  # take the mark away
-    SKIP = "skip"  # leave out the rest of this stage, with a reason
-    PAUSE = "pause"
-    RESUME = "resume"
-    FIT = "fit"
-    SIGN = "sign"
-    ABANDON = "abandon"  # keeps the session's file, marked
 
 
 class SensorView(View):
@@ -133,6 +105,7 @@ class SessionOrder(View):
     gauge: str
     reference: str | None = None  # a certificate's name; None: the load cell's indication as it is, with a warning
     frame: str | None = None  # None: a person turns a screw
+    frame_area_m2: float | None = Field(None, gt=0)  # that a frame's pressure acts on; None: the sensing area
     area: Area
     plan: PlanOrder
     meter_statement: Meter | None = None
@@ -207,6 +180,7 @@ class DeedOrder(View):
     who: str = ""
     point: int | None = None  # for repeat, exclude and include
     reason: str = ""
+    whole_stage: bool = False  # for skip: all that is left of the stage, not only the present load
     authorised_by: str = ""  # for sign
     expires: datetime.date | None = None  # for sign; None: a year from now
     note: str = ""

@@ -12,7 +12,7 @@ import secrets
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
@@ -20,11 +20,15 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from calibration.record import CalibrationError
 from protocols.document import DocumentError
+from station.cell_orders import CellEventOrder
 from station.channel import ChannelError
 from station.readings import (
+    CellEvent,
     CellView,
     CycleView,
+    DerivationView,
     EventView,
     MarkerEvent,
     ProtocolView,
@@ -33,6 +37,7 @@ from station.readings import (
     SpectrumView,
     StationView,
 )
+from station.service_calibration import add_calibration
 from station.station import VERSION, Station
 from station.store import StoreError
 
@@ -82,7 +87,9 @@ def build_app(
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "[::1]", *hosts])
     _errors(app)
     _reading_routes(app, station)
-    _command_routes(app, station, token, shut_down)
+    known = Depends(_knows(token))
+    _command_routes(app, station, known, shut_down)
+    add_calibration(app, station.calibrating, known)
     return app
 
 
@@ -96,6 +103,7 @@ def _errors(app: FastAPI) -> None:
 
     app.add_exception_handler(ChannelError, answer(409))
     app.add_exception_handler(DocumentError, answer(422))
+    app.add_exception_handler(CalibrationError, answer(422))
     app.add_exception_handler(StoreError, answer(404))
     app.add_exception_handler(KeyError, answer(404))
 
@@ -158,21 +166,39 @@ def _reading_routes(app: FastAPI, station: Station) -> None:
     def cells() -> tuple[CellView, ...]:
         return station.cells()
 
+    @app.get("/cells/{cell}/events")
+    def cell_events(cell: str) -> tuple[CellEvent, ...]:
+        return station.archive.cell_events(station.cell_name(cell))
+
+    @app.get("/runs/{run_id}/derivations")
+    def derivations(run_id: str) -> tuple[DerivationView, ...]:
+        return station.archive.derivations(run_id)
+
     @app.get("/stream")
     async def stream() -> StreamingResponse:
         return StreamingResponse(_live(station), media_type="application/x-ndjson")
 
 
-def _command_routes(app: FastAPI, station: Station, token: str, shut_down: Callable[[], None]) -> None:
+def _knows(token: str) -> Callable[[str], None]:
+    """What every command depends on."""
+
     def known(authorization: Annotated[str, Header()] = "") -> None:
         if not secrets.compare_digest(authorization.removeprefix("Bearer ").encode(), token.encode()):
             raise HTTPException(401, "this command needs the station's token (set CELLSTATION_TOKEN)")
 
-    @app.post("/shutdown", dependencies=[Depends(known)], status_code=204)
+    return known
+
+
+def _command_routes(app: FastAPI, station: Station, known: Any, shut_down: Callable[[], None]) -> None:
+    @app.post("/shutdown", dependencies=[known], status_code=204)
     async def shutdown() -> None:
         shut_down()
 
-    @app.post("/channels/{name}/start", dependencies=[Depends(known)])
+    @app.post("/cells/{cell}/events", dependencies=[known])
+    async def cell_event(cell: str, order: CellEventOrder) -> CellEvent:
+        return await station.record_cell_event(cell, order)
+
+    @app.post("/channels/{name}/start", dependencies=[known])
     async def start(name: str, order: StartOrder) -> RunView:
         station.channel(name)
         request = station.request(
@@ -180,11 +206,11 @@ def _command_routes(app: FastAPI, station: Station, token: str, shut_down: Calla
         )
         return await station.start(name, request, order.who or "someone")
 
-    @app.post("/channels/{name}/confirm", dependencies=[Depends(known)], status_code=204)
+    @app.post("/channels/{name}/confirm", dependencies=[known], status_code=204)
     async def confirm(name: str, order: ConfirmOrder) -> None:
         await station.channel(name).confirm(order.who or "someone", order.answer)
 
-    @app.post("/channels/{name}/{verb}", dependencies=[Depends(known)], status_code=204)
+    @app.post("/channels/{name}/{verb}", dependencies=[known], status_code=204)
     async def command(name: str, verb: str, order: Order) -> None:
         channel = station.channel(name)
         verbs = {

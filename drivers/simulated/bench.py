@@ -3,8 +3,8 @@
 Two positions for cells, as a small laboratory would have them:
 - `A1`: a µm-Si ‖ Li coin cell on a Keithley 2450, with a Solartron 1260 and 1287 for its spectra;
 - `B1`: a Si ‖ LFP coin cell on a NEWARE CT-4008T.
-Both have a pressure sensor inside, read by one DAQ6510, and stand in one climate chamber. Beside it is a press with
-a sensor between a Modbus load cell and a Keysight 34465A.
+Both have a pressure sensor inside, read by one DAQ6510, and stand in one climate chamber. Beside it is a press, in
+which a copy of either sensor lies on a Modbus load cell, read by a Keysight 34465A: turned by hand, or by its drive.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from random import Random
 from types import TracebackType
 from typing import Self
 
@@ -22,9 +23,14 @@ from drivers.simulated.keithley_daq6510 import VirtualKeithleyDaq6510
 from drivers.simulated.keysight3446x import VirtualKeysight3446x
 from drivers.simulated.modbus_load_cell import LoadCellMap, VirtualModbusLoadCell
 from drivers.simulated.neware_bts import VirtualNeware
+from drivers.simulated.press import VirtualPress, VirtualPressDrive
 from drivers.simulated.server import VirtualInstrument
 from drivers.simulated.simserv import VirtualSimServ
 from drivers.simulated.solartron import VirtualSolartron
+
+LOAD_CELL_FACTOR = 1.0006  # of the true force, within what its certificate states
+LOAD_CELL_OFFSET_N = 0.35  # the weight of the lower plate
+LOAD_CELL_NOISE_N = 0.01
 
 
 @dataclass(frozen=True)
@@ -59,10 +65,18 @@ class VirtualBench:
         self.step_files = folder / "step-files"
         half, full = silicon_half_cell(), silicon_lfp_cell(Format.COIN)
         self.positions = {
-            "A1": Position(SimulatedCell(half, clock, seed), half, 101, source="smu", impedance="eis"),
-            "B1": Position(SimulatedCell(full, clock, seed + 1), full, 102, cycler=("neware", self.NEWARE_CHANNEL)),
+            "A1": Position(_assembled(half, clock, seed), half, 101, source="smu", impedance="eis"),
+            "B1": Position(_assembled(full, clock, seed + 1), full, 102, cycler=("neware", self.NEWARE_CHANNEL)),
         }
-        press = SimulatedCell(half, clock, seed + 2)
+        sensors = {f"mfsr-{name}": position.parameters.sensor for name, position in self.positions.items()}
+        self.press = VirtualPress(
+            sensors,
+            clock,
+            seed + 2,
+            gauge_factor=LOAD_CELL_FACTOR,
+            gauge_offset_N=LOAD_CELL_OFFSET_N,
+            gauge_noise_N=LOAD_CELL_NOISE_N,
+        )
         a1, b1 = self.positions["A1"].cell, self.positions["B1"].cell
         self.servers: dict[str, VirtualInstrument] = {
             "smu": VirtualKeithley2450(a1, clock=clock),
@@ -70,11 +84,11 @@ class VirtualBench:
             "neware": VirtualNeware({self.NEWARE_CHANNEL: b1}, clock),
             "scanner": VirtualKeithleyDaq6510({101: a1, 102: b1}, clock=clock),
             "chamber": VirtualSimServ(clock, (a1.set_temperature_degC, b1.set_temperature_degC)),
-            "press-meter": VirtualKeysight3446x(press, clock=clock),
+            "press-meter": VirtualKeysight3446x(self.press.read_ohm, clock=clock),
             "press-force": VirtualModbusLoadCell(
-                lambda: press.pressure_Pa() * half.sensor.area_m2,
-                LoadCellMap(value=0, dtype="float32", status=None, command=None),
+                self.press.indicated_N, LoadCellMap(value=0, dtype="float32", status=None, command=None)
             ),
+            "press-drive": VirtualPressDrive(self.press, clock),
         }
         self._stack = contextlib.ExitStack()
 
@@ -110,6 +124,13 @@ class VirtualBench:
             ),
             "press-meter": Connection("keysight-3446x", address["press-meter"]),
             "press-force": Connection(
-                "modbus-load-cell", address["press-force"], {"register": 0, "dtype": "float32", "capacity_N": 2000.0}
+                "modbus-load-cell", address["press-force"], {"register": 0, "dtype": "float32", "capacity_N": 500.0}
             ),
+            "press-drive": Connection("virtual-press", address["press-drive"]),
         }
+
+
+def _assembled(parameters: CellParameters, clock: Clock, seed: int) -> SimulatedCell:
+    """A cell in which the sensor came to lie as it came to lie."""
+    insertion = Random(f"assembly {seed}").lognormvariate(0.0, parameters.sensor.insertion)
+    return SimulatedCell(parameters, clock, seed, insertion=insertion)

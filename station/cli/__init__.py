@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from station.cli import bench, channels, config, database, protocol, results, simulate
+from station.cli import bench, calibration, cell, channels, config, database, protocol, results, simulate
 
 app = typer.Typer(
     name="cellstation",
@@ -29,6 +29,8 @@ results.add_to(app)
 simulate.add_to(app)
 app.add_typer(protocol.app, name="protocol")
 app.add_typer(database.app, name="db")
+app.add_typer(calibration.app, name="calibration")
+app.add_typer(cell.app, name="cell")
 
 
 def main() -> None:

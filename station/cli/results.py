@@ -60,6 +60,10 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="the file to write")],
     form: Annotated[Format, typer.Option("--format", help="file format")] = Format.BDF_CSV,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file if it exists")] = False,
+    calibration: Annotated[
+        str | None,
+        typer.Option(help="pressures by this calibration ('mfsr-1 v3'), as 'calibration apply --list' shows them"),
+    ] = None,
     db: Database = None,
 ) -> None:
     """Write a run's readings as a Battery Data Format file, with its metadata and spectra beside it."""
@@ -67,7 +71,7 @@ def export(
     from station.store import Archive
 
     archive = Archive(database_url(db))
-    write_export(archive, _resolved(archive, run_id), form, output, overwrite=overwrite)
+    write_export(archive, resolved(archive, run_id), form, output, overwrite=overwrite, calibration=calibration)
     console.print(str(output), markup=False)
 
 
@@ -81,11 +85,12 @@ def report(
     from station.store import Archive
 
     archive = Archive(database_url(db))
-    write_report(archive, _resolved(archive, run_id), output)
+    write_report(archive, resolved(archive, run_id), output)
     console.print(str(output), markup=False)
 
 
-def _resolved(archive: Archive, run_id: str) -> str:
+def resolved(archive: Archive, run_id: str) -> str:
+    """Also 'last', the newest run."""
     if run_id != "last":
         return run_id
     views = archive.runs()

@@ -34,6 +34,7 @@ _step_values = attrgetter(*schema.STEP_FIELDS)
 _spectrum_values = attrgetter(*_SPECTRUM_FIELDS)
 _event_values = attrgetter(*_EVENT_FIELDS)
 _marker_values = attrgetter(*schema.MARKER_FIELDS)
+_cell_event_values = attrgetter(*schema.CELL_EVENT_FIELDS)
 
 # In this order, so that every row finds the one that it belongs to.
 _INSERTS: tuple[tuple[sa.Table, tuple[str, ...]], ...] = (
@@ -44,6 +45,7 @@ _INSERTS: tuple[tuple[sa.Table, tuple[str, ...]], ...] = (
     (schema.impedance_points, ("run_id", "number", "point", "frequency_Hz", "real_ohm", "imaginary_ohm")),
     (schema.markers, ("run_id", *schema.MARKER_FIELDS)),
     (schema.events, _EVENT_FIELDS),
+    (schema.cell_events, schema.CELL_EVENT_FIELDS),
 )
 _KEEP_CHECKPOINT = sa.text(
     "INSERT INTO checkpoints (run_id, document) VALUES (:run_id, :document) "
@@ -159,6 +161,7 @@ def _rows(items: Sequence[Numbered]) -> dict[str, list[Row]]:
             rows["runs"].append((*_snapshot_values(entry), RunState.RUNNING.value, ""))
             continue
         rows["events"].extend(_no_nan(_event_values(event)) for event in entry.events)
+        rows["cell_events"].extend(_no_nan(_cell_event_values(event)) for event in entry.cell_events)
         run = (entry.run_id,)
         rows["readings"].extend(run + _no_nan(_reading_values(reading)) for reading in entry.readings)
         rows["steps"].extend(run + _no_nan(_step_values(step)) for step in entry.steps)

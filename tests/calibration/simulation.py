@@ -13,6 +13,8 @@ import numpy as np
 
 from calibration.data import CreepSample, Dataset, Direction, Point
 
+REFERENCE_S = 60.0  # after loading, at which the curve is stated
+
 
 @dataclass(frozen=True)
 class SimulatedSensor:
@@ -32,11 +34,11 @@ class SimulatedSensor:
         width = 4 * share * (1 - share) if self.closing else 1.0
         return -sign * np.log1p(self.hysteresis) / 2 * width
 
-    def read(self, x, sign, offset, rng, low, high, under_load_s=60.0):
+    def read(self, x, sign, offset, rng, low, high, under_load_s=REFERENCE_S):
         x = np.asarray(x, dtype=float)
         middle = (low + high) / 2
         y = self.ln_ohm(x) + self.branch(x, sign, low, high) + offset[0] + offset[1] * (x - middle)
-        y = y - np.log1p(self.creep * np.log10(under_load_s / 60.0)) + rng.normal(0, self.noise, x.shape)
+        y = y - np.log1p(self.creep * np.log10(under_load_s / REFERENCE_S)) + rng.normal(0, self.noise, x.shape)
         if self.noise_G_S:
             conductance = np.exp(-y) + rng.normal(0, self.noise_G_S, x.shape)
             y = -np.log(np.maximum(conductance, np.exp(-y) * 0.05))
@@ -95,7 +97,7 @@ def creep_hold(
     times = np.geomspace(10.0, longest_s, 40)
     x = np.log(force_N)
     base = sensor.ln_ohm(np.array([x]))[0]
-    y = base - np.log1p(sensor.creep * np.log10(times / 60.0)) + rng.normal(0, sensor.noise, times.shape)
+    y = base - np.log1p(sensor.creep * np.log10(times / REFERENCE_S)) + rng.normal(0, sensor.noise, times.shape)
     return tuple(
         CreepSample(time_s=t, force_N=force_N, resistance_ohm=float(np.exp(v))) for t, v in zip(times, y, strict=True)
     )

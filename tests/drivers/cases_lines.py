@@ -1,16 +1,20 @@
-"""Contract cases: the Solartron pair, the Modbus load cell and the SIMSERV chamber."""
+"""Contract cases: the Solartron pair, the Modbus load cell, the SIMSERV chamber and the simulated press."""
 
 from __future__ import annotations
 
-from drivers.interface import Chamber, ForceGauge, ImpedanceSource, Instrument, Thermometer
+from drivers.interface import Chamber, ForceGauge, ImpedanceSource, Instrument, Press, SensorPress, Thermometer
 from drivers.modbus_load_cell import ModbusLoadCell
 from drivers.simserv import SimServChamber
+from drivers.simulated.cell import SensorParameters
 from drivers.simulated.clock import ManualClock, ScaledClock
 from drivers.simulated.modbus_load_cell import LoadCellMap, VirtualModbusLoadCell
+from drivers.simulated.press import VirtualPress as SimulatedPress
+from drivers.simulated.press import VirtualPressDrive
 from drivers.simulated.simserv import VirtualSimServ
 from drivers.simulated.solartron import VirtualSolartron
 from drivers.simulated.wiring import FixedCell
 from drivers.solartron import SolartronImpedance
+from drivers.virtual_press import VirtualPress
 from tests.drivers.contract import Case
 
 FLOAT_MAP = LoadCellMap(value=7, dtype="float32", status=6, overload_bit=3, command=5)
@@ -76,5 +80,12 @@ CASES = [
         open=open_load_cell,
         exchange=read_force,
         roles=(Instrument, ForceGauge),
+    ),
+    Case(
+        name="virtual-press",
+        virtual=lambda: VirtualPressDrive(SimulatedPress({"s1": SensorParameters()}, ManualClock()), ManualClock()),
+        open=lambda address: VirtualPress(address, timeout_s=0.3),
+        exchange=lambda driver: driver.identify(),
+        roles=(Instrument, Press, SensorPress),
     ),
 ]

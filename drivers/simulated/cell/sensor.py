@@ -33,6 +33,7 @@ class SensorParameters:
     noise: float = 0.003  # standard deviation of ln R of one reading
     temperature_per_K: float = -0.003  # d ln R/dT
     reference_degC: float = 25.0
+    insertion: float = 0.015  # standard deviation of ln R from one insertion between two plates to the next
 
     @property
     def area_m2(self) -> float:
@@ -54,6 +55,7 @@ class Sensor:
     pressure_Pa: float = 0.0
     loaded_s: float = 0.0  # since it had settled
     branch: float = 1.0  # +1 loading, -1 unloading
+    factor: float = 1.0  # of the resistance, by how it lies between its plates this time
 
     def advance(self, pressure_Pa: float, time_s: float) -> None:
         p = self.parameters
@@ -75,7 +77,7 @@ class Sensor:
             return inf
         decades = log10(max(1.0, p.settled_s + self.loaded_s) / p.settled_s)
         conductance = (1.0 + p.creep_per_decade * decades) * (1.0 + 0.5 * p.hysteresis * (1.0 - self.branch))
-        return settled / conductance * exp(p.temperature_per_K * (temperature_degC - p.reference_degC))
+        return self.factor * settled / conductance * exp(p.temperature_per_K * (temperature_degC - p.reference_degC))
 
     def read_ohm(self, temperature_degC: float) -> float:
         """One reading, with noise."""

@@ -41,14 +41,23 @@ class SimulatedCell:
 
     Time is taken from `clock`; every call first integrates up to its present, in steps that follow the
     voltage. With a `ManualClock` the same cell is a forecast in virtual time. All readings are free of
-    noise but the sensor's, whose random numbers come from `seed`.
+    noise but the sensor's, whose random numbers come from `seed`. `insertion` is the factor by which its
+    resistance differs from the truth because of how it came to lie in this cell.
 
     A controller is called while the cell is held for its caller: it must return without waiting for
     another thread that may be calling this cell, and it may call the cell itself. What it raises reaches
     whoever asked the cell last.
     """
 
-    def __init__(self, parameters: CellParameters, clock: Clock, seed: int = 0, temperature_degC: float = 25.0) -> None:
+    def __init__(
+        self,
+        parameters: CellParameters,
+        clock: Clock,
+        seed: int = 0,
+        temperature_degC: float = 25.0,
+        *,
+        insertion: float = 1.0,
+    ) -> None:
         self.parameters = parameters
         self._clock = clock
         self._start_s = clock.now()
@@ -60,7 +69,7 @@ class SimulatedCell:
         self._drive: Drive = OpenCircuit()
 
         self._interior = Interior(parameters, temperature_degC)
-        self._sensor = Sensor(parameters.sensor, Random(seed), self._interior.stack.pressure_Pa)
+        self._sensor = Sensor(parameters.sensor, Random(seed), self._interior.stack.pressure_Pa, factor=insertion)
         self._charge_C = 0.0
         self._point = OperatingPoint(0.0, 0.0, False)
         self._settle()
