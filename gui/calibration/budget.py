@@ -17,11 +17,19 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from calibration.models import LogPolynomial, Model
 from calibration.results import Budget, Candidate, Choice, Component
 from gui import quantities
 from gui.calibration.fields import choice, dim, put
 from gui.theme import TOUCH, Theme
 
+SHORT = {
+    "power": "power law",
+    "conductance": "linear conductance",
+    "series": "series resistance",
+    "offset-power": "power with offset",
+    "spline": "monotone spline",
+}
 ROOMY = 600  # px
 SHARE = Qt.ItemDataRole.UserRole
 
@@ -178,7 +186,7 @@ class ModelsPanel(QWidget):
         self.parameters = dim()
         self.parameters.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.table = plain_table(("Model", "AICc", "Residual", "Series left out", "Remark"), 0)
-        for column, width in ((1, 76), (2, 82), (3, 104), (4, 130)):
+        for column, width in ((1, 74), (2, 78), (3, 108), (4, 96)):
             self.table.setColumnWidth(column, width)
         self.note = dim("Errors of the force. 'Series left out': at the points of a series that was not fitted.")
         column_box = QVBoxLayout(self)
@@ -206,10 +214,17 @@ class ModelsPanel(QWidget):
                 self.table.setItem(row, column, cell(text))
 
 
+def short_name(model: Model) -> str:
+    """As it fits into a column; the whole title is the cell's tool tip."""
+    if isinstance(model, LogPolynomial):
+        return f"polynomial, degree {len(model.coefficients) - 1}"
+    return SHORT[model.kind]
+
+
 def _candidate_cells(candidate: Candidate, chosen: bool) -> tuple[QTableWidgetItem, ...]:
     aicc = quantities.NOTHING if candidate.aicc is None else f"{candidate.aicc:.1f}".replace("-", quantities.MINUS)
     return (
-        cell(candidate.model.title, candidate.model.formula),
+        cell(short_name(candidate.model), f"{candidate.model.title}: {candidate.model.formula}"),
         cell(aicc),
         cell(quantities.share(candidate.residual)),
         cell(quantities.share(candidate.left_out_error)),

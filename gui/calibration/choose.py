@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from PySide6.QtCore import QRegularExpression, Signal
 from PySide6.QtGui import QRegularExpressionValidator
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from calibration.data import Area
+from calibration.data import Area, Meter
 from gui import quantities
 from gui.banners import Banner
 from gui.calibration.fields import Card, NumberField, button, choice, dim, put, row, scrolled, words
@@ -73,6 +74,8 @@ class ChoosePage(QWidget):
         self.sensor_note, self.reference_note = dim(), dim()
         self.meter, self.meter_channel = choice(), choice(editable=True)
         self.gauge, self.reference, self.frame = choice(), choice(), choice()
+        self.meter_within = NumberField("Meter", "± %", None, step=0.01, most=50, decimals=3, optional=True)
+        self.frame_area = NumberField("Frame", "mm²", None, step=10, least=0.01, most=1e6, decimals=1, optional=True)
         self.diameter = NumberField("Diameter", "mm", 14.0, step=0.1, least=0.1, most=500, decimals=2)
         self.tolerance = NumberField("Tolerance", "mm", 0.1, step=0.01, least=0.0, most=50, decimals=2)
         self.area_source = words("drawing, measurement, or whose statement", "")
@@ -117,6 +120,7 @@ class ChoosePage(QWidget):
         form.addRow("", self.sensor_note)
         row(form, "Meter", self.meter)
         row(form, "Channel of it", self.meter_channel)
+        row(form, "Limit of error", self.meter_within)
         card.body.addStretch(1)
         return card
 
@@ -127,6 +131,8 @@ class ChoosePage(QWidget):
         row(form, "Its certificate", self.reference)
         form.addRow("", self.reference_note)
         row(form, "Pressed by", self.frame)
+        row(form, "Frame acts on", self.frame_area)
+        self._force_form = form
         row(form, "Pressed between", self.fixture)
         card.body.addStretch(1)
         return card
@@ -159,7 +165,14 @@ class ChoosePage(QWidget):
         self.meter.currentIndexChanged.connect(self._meter_chosen)
         for box in (self.meter_channel, self.gauge, self.reference, self.frame):
             box.currentTextChanged.connect(self._describe)
-        for number in (self.diameter, self.tolerance, self.temperature, self.humidity):
+        for number in (
+            self.meter_within,
+            self.frame_area,
+            self.diameter,
+            self.tolerance,
+            self.temperature,
+            self.humidity,
+        ):
             number.changed.connect(self._describe)
         for field in (self.area_source, self.operator):
             field.textChanged.connect(self._describe)
@@ -240,6 +253,7 @@ class ChoosePage(QWidget):
         )
         put(self.reference_note, text)
         self._colour(self.reference_note, warn)
+        self._force_form.setRowVisible(self.frame_area, self.frame.currentData() is not None)
         without = self._options is not None and self.reference.currentData() is None
         self.warning.say(
             "Without a certificate the load cell's indication counts as it is; the record says: not traceable."
@@ -281,6 +295,15 @@ class ChoosePage(QWidget):
             raise ValueError("the tolerance is larger than the radius")
         return Area.disc(diameter * 1e-3, tolerance * 1e-3, self.area_source.text().strip())
 
+    def _meter_statement(self) -> Meter | None:
+        """A limit of error is the half-width of a rectangular distribution."""
+        limit, name = self.meter_within.value(), self.meter.currentData()
+        if limit is None:
+            return None
+        drivers = {each.name: each.driver for each in self._options.meters} if self._options else {}
+        share = limit / 100 / math.sqrt(3)
+        return Meter(name=name, identity=drivers.get(name, ""), relative_standard_uncertainty=share)
+
     def problem(self) -> str:
         """What is still missing, or ''."""
         if self._options is None:
@@ -297,7 +320,9 @@ class ChoosePage(QWidget):
         if not self.operator.text().strip():
             return "Who does it? Fill in the operator"
         try:
-            self.area(), self.temperature.value(), self.humidity.value()
+            self.area()
+            for field in (self.temperature, self.humidity, self.meter_within, self.frame_area):
+                field.value()
         except ValueError as error:
             return str(error)
         return ""
@@ -306,6 +331,7 @@ class ChoosePage(QWidget):
         """Raises `ValueError` in words."""
         if problem := self.problem():
             raise ValueError(problem)
+        frame_mm2 = self.frame_area.value()
         return SessionOrder(
             sensor=self.sensor.currentText().strip(),
             meter=self.meter.currentData(),
@@ -313,6 +339,8 @@ class ChoosePage(QWidget):
             gauge=self.gauge.currentData(),
             reference=self.reference.currentData(),
             frame=self.frame.currentData(),
+            frame_area_m2=frame_mm2 * 1e-6 if frame_mm2 and self.frame.currentData() else None,
+            meter_statement=self._meter_statement(),
             area=self.area(),
             plan=plan,
             operator=self.operator.text().strip(),

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
 from pydantic import ValidationError
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from calibration.data import Area
+from calibration.procedure.plan import LEAST_SHARE
 from gui import quantities
 from gui.calibration.fields import Card, NumberField, dim, put, row, scrolled
 from gui.calibration.figures import StaircaseFigure
-from gui.calibration.forecast import levels_N, planned
+from gui.calibration.forecast import plan_of, planned
 from gui.theme import Theme
 from station.calibration_views import PlanOrder, StabilityOrder
 
@@ -25,7 +25,9 @@ class PlanPage(QWidget):
         super().__init__()
         rest = KNOWN.stability
         self.full_load = NumberField("Full load", "N", KNOWN.full_load_N, step=10, least=0.01, decimals=1)
-        self.least_load = NumberField("Least load", "N", KNOWN.full_load_N / 50, times=1.25, least=0.001, decimals=2)
+        self.least_load = NumberField(
+            "Least load", "N", KNOWN.full_load_N * LEAST_SHARE, times=1.25, least=0.001, decimals=2
+        )
         self.levels = NumberField("Levels", "", KNOWN.levels, least=5, most=30)
         self.series = NumberField("Series", "", KNOWN.series_before, least=1, most=10)
         self.reinsertions = NumberField("Reinsertions", "", KNOWN.reinsertions, least=0, most=10)
@@ -49,6 +51,7 @@ class PlanPage(QWidget):
         self.figure = StaircaseFigure(theme)
         self.summary, self.pressure, self.levels_note = QLabel(), QLabel(), dim()
         self._area: Area | None = None
+        self._driven = False
         self._follows = True  # the least load is a fiftieth of the full one until somebody types another
         self._build()
         self.full_load.changed.connect(self._full_load_changed)
@@ -108,8 +111,9 @@ class PlanPage(QWidget):
         self.figure.set_theme(theme)
         self._describe()
 
-    def tell_area(self, area: Area | None) -> None:
-        self._area = area
+    def tell(self, area: Area | None, driven: bool) -> None:
+        """What the first page says: the area, and whether a frame presses."""
+        self._area, self._driven = area, driven
         self._describe()
 
     def _unfollow(self) -> None:
@@ -121,7 +125,7 @@ class PlanPage(QWidget):
         except ValueError:
             return
         if self._follows:
-            self.least_load.put(full / 50)
+            self.least_load.put(full * LEAST_SHARE)
 
     def order(self) -> PlanOrder:
         """Raises `ValueError` in words."""
@@ -129,7 +133,7 @@ class PlanPage(QWidget):
         if least >= full:
             raise ValueError(f"The least load ({least:g} N) is not below the full load ({full:g} N)")
         try:
-            return PlanOrder(
+            order = PlanOrder(
                 full_load_N=full,
                 least_load_N=least,
                 levels=self.levels.whole(),
@@ -153,6 +157,8 @@ class PlanPage(QWidget):
         except ValidationError as error:
             first = error.errors()[0]
             raise ValueError(f"{first['loc'][-1]}: {first['msg']}") from None
+        plan_of(order)
+        return order
 
     def problem(self) -> str:
         try:
@@ -163,7 +169,8 @@ class PlanPage(QWidget):
 
     def _describe(self) -> None:
         try:
-            plan = self.order()
+            order = self.order()
+            plan = plan_of(order, driven=self._driven)
         except ValueError as error:
             put(self.summary, str(error))
             put(self.pressure, "")
@@ -177,12 +184,11 @@ class PlanPage(QWidget):
             load = quantities.kilopascals(plan.full_load_N / self._area.value_m2)
             words = f"Full load {quantities.force(plan.full_load_N)} is {load} on this area. {words}"
         put(self.pressure, words)
-        steps = ", ".join(f"{load:.3g}" for load in np.round(levels_N(plan), 6))
-        total = plan.series_before + plan.reinsertions
+        steps = ", ".join(f"{load:.3g}" for load in plan.forces_N)
         put(
             self.levels_note,
-            f"Levels: {steps} N.\n\n{total} series, each up and down; before {plan.reinsertions} of them the sensor is "
-            "taken out and put back, which shows how well it reproduces.",
+            f"Levels: {steps} N.\n\n{plan.series} series, each up and down; before {plan.reinsertions} of them the "
+            "sensor is taken out and put back, which shows how well it reproduces.",
         )
         self.figure.draw(forecast)
         self.edited.emit()

@@ -7,7 +7,8 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QWidget
 from gui import quantities
 from gui.calibration.fields import words
 from gui.dialogs import Confirmation
-from station.calibration_views import CalibrationView, PointView
+from gui.widgets import TickBox
+from station.calibration_views import CalibrationView, DeedOrder, PointView
 
 OUTLIER_REASONS = ("not at rest", "jolt at the bench", "force overshot", "contact lost")
 SKIP_REASONS = ("measured before", "no time today", "sensor at its limit")
@@ -39,6 +40,9 @@ class WithReason(Confirmation):
         self.go.setEnabled(False)
         self.reason.setFocus()
 
+    def order(self, point: PointView | None) -> DeedOrder:
+        return DeedOrder(point=point.index if point else None, reason=self.reason.text().strip())
+
 
 def mark_question(parent: QWidget, point: PointView) -> WithReason:
     where = f"Point {point.index + 1}: series {point.series}, going {point.direction.value}"
@@ -53,16 +57,24 @@ def mark_question(parent: QWidget, point: PointView) -> WithReason:
     )
 
 
-def skip_question(parent: QWidget, view: CalibrationView) -> WithReason:
-    return WithReason(
-        parent,
-        "Leave out the rest of this stage?",
-        f"{view.title}. What is measured of it stays; the rest is not measured, and the record says why. "
-        "Fewer points make a larger uncertainty.",
-        go="Leave it out",
-        stay="Go on with it",
-        usual=SKIP_REASONS,
-    )
+class Skip(WithReason):
+    """This load, or all that is left of the stage."""
+
+    def __init__(self, parent: QWidget, view: CalibrationView) -> None:
+        super().__init__(
+            parent,
+            "Leave this load out?",
+            f"{view.title}. What is left out is not measured, and the record says why. Fewer points make a larger "
+            "uncertainty.",
+            go="Leave it out",
+            stay="Go on with it",
+            usual=SKIP_REASONS,
+        )
+        self.whole_stage = TickBox("Leave out all that is left of this stage, too")
+        self.column.insertWidget(self.column.count() - 1, self.whole_stage)
+
+    def order(self, point: PointView | None) -> DeedOrder:
+        return super().order(point).model_copy(update={"whole_stage": self.whole_stage.isChecked()})
 
 
 def take_question(parent: QWidget, view: CalibrationView) -> Confirmation:
@@ -98,7 +110,7 @@ def abandon_question(parent: QWidget, view: CalibrationView) -> WithReason:
 
 
 def sign_question(parent: QWidget, record: str, by: str, expires: str) -> Confirmation:
-    return Confirmation(
+    question = Confirmation(
         parent,
         f"Sign {record}?",
         f"Authorised by {by}, valid until {expires}. A signed calibration is never changed; a better one becomes "
@@ -106,3 +118,5 @@ def sign_question(parent: QWidget, record: str, by: str, expires: str) -> Confir
         go="Sign it",
         stay="Not yet",
     )
+    question.go.setProperty("role", "primary")  # nothing is lost by it
+    return question

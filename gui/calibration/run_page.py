@@ -28,6 +28,7 @@ WORDS = {
 class RunPage(QWidget):
     wanted = Signal(object, object)  # Deed, PointView or None
     left = Signal()
+    taken_up = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -47,6 +48,7 @@ class RunPage(QWidget):
         self.keys: dict[Deed, QPushButton] = {}
         self.leave = button("Leave", "action", self.left.emit)
         self.leave.setToolTip("Close this window: the calibration goes on in the station and can be taken up again")
+        self.take_up = button("Take it up again", "primary", self.taken_up.emit)
         self._build()
         self.set_theme(theme)
 
@@ -61,6 +63,7 @@ class RunPage(QWidget):
         sides.addLayout(self._right(), 2)
         keys = QHBoxLayout()
         keys.setSpacing(8)
+        keys.addWidget(self.take_up, 2)
         for deed in (Deed.CONFIRM, Deed.TAKE, Deed.PAUSE, Deed.RESUME, Deed.SKIP):
             keys.addWidget(self.keys[deed], 2 if deed is Deed.CONFIRM else 1)
         keys.addWidget(self.leave, 1)
@@ -188,10 +191,13 @@ class RunPage(QWidget):
             word = "Asking the station …" if doing is deed else WORDS[deed]
             if key.text() != word:
                 key.setText(word)
-        self.keys[Deed.RESUME].setVisible(view.paused or Deed.RESUME in view.deeds)
-        self.keys[Deed.PAUSE].setVisible(not self.keys[Deed.RESUME].isVisibleTo(self))
+        interrupted = view.paused and not view.deeds  # since the station was started
+        self.take_up.setVisible(interrupted)
+        self.take_up.setEnabled(alive)
+        self.keys[Deed.RESUME].setVisible(Deed.RESUME in view.deeds)
+        self.keys[Deed.PAUSE].setVisible(Deed.RESUME not in view.deeds and not interrupted)
         self.keys[Deed.CONFIRM].setVisible(Deed.CONFIRM in view.deeds)
-        self.keys[Deed.TAKE].setVisible(Deed.CONFIRM not in view.deeds)
+        self.keys[Deed.TAKE].setVisible(Deed.CONFIRM not in view.deeds and not interrupted)
 
     @property
     def stage(self) -> Stage | None:

@@ -158,6 +158,7 @@ class CalibrationWindow(QMainWindow):
         self.plan.edited.connect(self._describe)
         self.run.wanted.connect(self._want)
         self.run.left.connect(self.close)
+        self.run.taken_up.connect(lambda: self._take_up(self.session or ""))
         self.review.wanted.connect(self._want)
         self.review.fit_wanted.connect(self._fetch_draft)
         self.review.signed.connect(self._ask_to_sign)
@@ -225,9 +226,10 @@ class CalibrationWindow(QMainWindow):
         for page in (self.choose, self.plan):
             page.blockSignals(True)
         try:
-            self.plan.tell_area(self.choose.area())
+            area = self.choose.area()
         except ValueError:
-            self.plan.tell_area(None)
+            area = None
+        self.plan.tell(area, driven=self.choose.frame.currentData() is not None)
         try:
             self.choose.tell_full_load(self.plan.full_load.number())
         except ValueError:
@@ -331,7 +333,7 @@ class CalibrationWindow(QMainWindow):
         if deed is Deed.EXCLUDE and point is not None:
             self._ask_reason(questions.mark_question(self, point), deed, point)
         elif deed is Deed.SKIP:
-            self._ask_reason(questions.skip_question(self, view), deed, None)
+            self._ask_reason(questions.Skip(self, view), deed, None)
         elif deed is Deed.ABANDON:
             self._ask_reason(questions.abandon_question(self, view), deed, None)
         elif deed is Deed.TAKE:
@@ -346,7 +348,7 @@ class CalibrationWindow(QMainWindow):
             question,
             lambda: self._do(
                 deed,
-                DeedOrder(point=point.index if point else None, reason=question.reason.text().strip()),
+                question.order(point),
                 asked_of,
             ),
         )
