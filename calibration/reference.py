@@ -193,6 +193,10 @@ class LoadCellCertificate(Frozen):
         """Continued beyond the range: for the display and for readings without load, never for a point."""
         return self.statement.force(np.asarray(indication, dtype=np.float64))
 
+    def estimate_of_indicated_N(self, indicated_N: ArrayLike) -> Floats:
+        """`estimate_N` where the instrument hands over newtons."""
+        return self.estimate_N(np.asarray(indicated_N, dtype=np.float64) / self._newtons())
+
     def _newtons(self) -> float:
         """One of the indication's unit in N."""
         if self.unit == "mV/V":

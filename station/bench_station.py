@@ -1,4 +1,4 @@
-"""A station's folder for a virtual bench: configuration, cells and the sensors' calibrations."""
+"""A station's folder for a virtual bench: configuration, cells, the sensors' calibrations, a load cell's certificate."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ def write_station(bench: VirtualBench, folder: Path, *, epoch: float, port: int 
         record = simulated_calibration(f"mfsr-{name}", position.parameters.sensor, today)
         path = folder / "calibrations" / f"{record.sensor}-v{record.version}.json"
         path.write_text(record.model_dump_json(indent=2), encoding="utf-8")
+    references = folder / "calibrations" / "references"
+    references.mkdir(exist_ok=True)
+    (references / "press-force.toml").write_text(_certificate(today), encoding="utf-8")
     path = folder / "station.toml"
     path.write_text(_toml(bench, epoch, port), encoding="utf-8")
     return path
@@ -87,4 +90,23 @@ def _cell(name: str, position: Position) -> str:
         f"electrode_area: {p.electrode_area_cm2:.6g} cm^2\n"
         f"nominal_capacity: {p.nominal_capacity_Ah * 1e3:.6g} mAh\n"
         f"limits: {{voltage: [{low} V, {high} V], current: 20 mA}}\n"
+    )
+
+
+def _certificate(today: datetime.date) -> str:
+    """Of the virtual load cell, whose error lies within what is stated here."""
+    return (
+        "# SIMULATED: the certificate of the virtual bench's load cell, of no real one.\n"
+        'name = "virtual load cell"\n'
+        'serial = "SIMULATED"\n'
+        'certificate = "none: simulated"\n'
+        f"calibrated = {today}\n"
+        f"expires = {today + datetime.timedelta(days=3650)}\n"
+        'unit = "N"\n'
+        'resolution = "0.01 N"\n'
+        "[polynomial]\n"
+        "coefficients = [0.0, 1.0]\n"
+        "range = [0.0, 500.0]\n"
+        'force_unit = "N"\n'
+        'expanded_uncertainty = "0.2 %"\n'
     )

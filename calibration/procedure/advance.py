@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from calibration.data import Direction
-from calibration.procedure import readings, steps
+from calibration.procedure import steps
 from calibration.procedure.plan import Kind, Plan
+from calibration.procedure.press import pressed
 from calibration.procedure.state import (
     Command,
-    Pause,
     Progress,
     Reading,
     Sample,
     Say,
-    SetForce,
     State,
     Unload,
     read,
@@ -28,13 +27,14 @@ def begin(plan: Plan, time: float) -> State:
     return State(todo=plan.steps(), progress=Progress(since=time), last=Reading(time=time))
 
 
-def take_up(state: State, time: float) -> State:
+def take_up(plan: Plan, state: State, time: float) -> State:
     """After the station was away: with the next reading it turns out how the calibration goes on."""
     if state.over:
         return state
     if state.paused is not None:
         return state.but(paused=state.paused.model_copy(update={"unseen": True, "ended": True}))
-    pause = Pause(since=state.time, force_N=state.last.force_N, unseen=True, ended=True, why="the station was away")
+    pause = steps.pause(plan, state, state.time, "the station was away")
+    pause = pause.model_copy(update={"unseen": True, "ended": True})
     return steps.put_back(state.but(paused=pause, last=Reading(time=max(time, state.time))))
 
 
@@ -50,14 +50,12 @@ def advance(plan: Plan, state: State, sample: Sample) -> Outcome:
             return state, alarm
         state, said = _gone_on(plan, state, reading.force_N)
         alarm = (*alarm, *said)
-    state, asked = _pressed(plan, state)
+    state, asked = pressed(plan, state)
     before = len(state.todo), state.done
     state, said = steps.worked(plan, state, reading)
     follow: tuple[Command, ...] = ()
     if (len(state.todo), state.done) != before:
-        follow = _left(plan, state)
-        if state.step is not None:
-            state, follow = _pressed(plan, state)
+        state, follow = pressed(plan, state)
     return state, (*alarm, *asked, *said, *follow)
 
 
@@ -73,11 +71,8 @@ def _watched(plan: Plan, state: State, reading: Reading) -> State:
     loaded = (state.loaded or reading.time) if force > plan.unloaded_N else None
     farthest = _farthest(state, force, before)
     pause = state.paused
-    if pause is not None and not pause.ended:
-        if pause.force_N is None:
-            pause = pause.model_copy(update={"force_N": force})
-        elif abs(force - pause.force_N) > 2 * plan.within_N(pause.force_N):
-            pause = pause.model_copy(update={"disturbed": True})
+    if pause is not None and not pause.ended and not pause.allows(force):
+        pause = pause.model_copy(update={"disturbed": True})
     return state.but(loaded=loaded, farthest_N=farthest, paused=pause)
 
 
@@ -110,7 +105,7 @@ def _overload(plan: Plan, state: State, reading: Reading) -> Outcome:
     state = state.progressed(notes=(*state.progress.notes, text))
     if not plan.driven:
         return state, (Say(text, warning=True),)
-    pause = state.paused or Pause(since=state.time, force_N=force, unseen=False)
+    pause = state.paused or steps.pause(plan, state, state.time, text)
     pause = pause.model_copy(update={"disturbed": True, "ended": False, "why": text})
     return state.but(paused=pause), (Unload(), Say(f"{text}; the press is unloaded", warning=True))
 
@@ -121,37 +116,10 @@ def _gone_on(plan: Plan, state: State, force: float) -> Outcome:
     assert pause is not None
     for_s = state.time - pause.since
     state = state.but(paused=None)
-    same = pause.force_N is not None and abs(force - pause.force_N) <= 2 * plan.within_N(abs(pause.force_N))
     seen = not pause.unseen or for_s <= LONGEST_UNSEEN_S
-    if same and seen and not pause.disturbed:
+    if pause.allows(force) and seen and not pause.disturbed:
         note = (f"after a pause of {span(for_s)} under load",) if state.loaded is not None else ()
         return state.progressed(since=state.time, asked_N=None, notes=(*state.progress.notes, *note)), ()
     if not steps.has_history(state):
         return steps.anew(state), ()
     return steps.broken(plan, state, pause.why)
-
-
-# --- the press that the station drives
-
-
-def _pressed(plan: Plan, state: State) -> Outcome:
-    """Ask the press for the step's force, once."""
-    step = state.step
-    if not plan.driven or step is None or state.progress.asked_N is not None or state.paused is not None:
-        return state, ()
-    force = state.last.force_N
-    if step.kind in (Kind.ZERO, Kind.UNLOAD, Kind.REINSERT):
-        return state.progressed(asked_N=0.0), (Unload(),)
-    if step.kind is Kind.POINT and force is not None and _would_go_back(step.direction, force, step.nominal_N):
-        return state.progressed(asked_N=force), ()
-    asked = readings.asked_of_press(plan, state, step.nominal_N)
-    return state.progressed(asked_N=asked), (SetForce(asked),)
-
-
-def _would_go_back(direction: Direction, force: float, nominal: float) -> bool:
-    return force > nominal if direction is Direction.UP else force < nominal
-
-
-def _left(plan: Plan, state: State) -> tuple[Command, ...]:
-    """All is measured: a press lets go of the sensor."""
-    return (Unload(),) if plan.driven and state.step is None else ()

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from calibration.data import Point
 from calibration.procedure import readings, steps
 from calibration.procedure.plan import Kind, Plan, Step
+from calibration.procedure.press import pressed
 from calibration.procedure.stages import Deed, Stage
-from calibration.procedure.state import Command, Pause, Phase, Progress, State, Unload
+from calibration.procedure.state import Command, Phase, Progress, State, Unload
 from calibration.procedure.words import newtons
 
 Outcome = tuple[State, tuple[Command, ...]]
@@ -57,7 +58,12 @@ def act(plan: Plan, state: State, deed: Deed, doing: Doing) -> Outcome:
         may = ", ".join(allowed(plan, state))
         where = "while it is paused" if state.paused else f"in the stage '{state.stage}'"
         raise ProcedureError(f"'{deed}' cannot be done {where}; what can be: {may}")
-    return _DEEDS[deed](plan, state, doing)
+    before = state.step
+    state, commands = _DEEDS[deed](plan, state, doing)
+    if state.step is before:
+        return state, commands
+    state, asked = pressed(plan, state)
+    return state, (*commands, *asked)
 
 
 def _confirm(plan: Plan, state: State, doing: Doing) -> Outcome:
@@ -166,13 +172,11 @@ def _skip(plan: Plan, state: State, doing: Doing) -> Outcome:
     if step.kind is Kind.ZERO and step.before and step.stage is Stage.SERIES and not doing.whole_stage:
         state = state.but(series=state.series + 1)
     state = state.but(done=state.done + len(state.todo) - len(todo))
-    state = steps.entered(plan, state, todo)
-    return state, ((Unload(),) if plan.driven and state.step is None else ())
+    return steps.entered(plan, state, todo), ()
 
 
 def _pause(plan: Plan, state: State, doing: Doing) -> Outcome:
-    pause = Pause(since=doing.time, force_N=state.last.force_N, unseen=False)
-    return steps.put_back(state).but(paused=pause), ()
+    return steps.put_back(state).but(paused=steps.pause(plan, state, doing.time)), ()
 
 
 def _resume(plan: Plan, state: State, doing: Doing) -> Outcome:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
-from functools import cached_property
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -116,7 +115,7 @@ class Plan(Frozen):
         """How near to a force is near enough."""
         return max(self.tolerance * target_N, self.floor_N)
 
-    @cached_property
+    @property
     def forces_N(self) -> tuple[float, ...]:
         """The levels, from the least to full load."""
         ratio = math.log(self.full_load_N / self.least_load_N) / (self.levels - 1)

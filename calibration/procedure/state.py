@@ -121,11 +121,15 @@ class Pause(Frozen):
     """Someone paused, or the station was away: whether the sensor stayed as it was decides how it goes on."""
 
     since: float
-    force_N: float | None
+    low_N: float | None  # between these the force may be without harm: from where it was to where it was to go
+    high_N: float | None
     unseen: bool  # nobody watched the force meanwhile
     ended: bool = False  # resumed, but no reading has shown yet how things stand
     disturbed: bool = False  # the force was seen to change
     why: str = "paused"
+
+    def allows(self, force_N: float) -> bool:
+        return self.low_N is not None and self.high_N is not None and self.low_N <= force_N <= self.high_N
 
 
 class Progress(Frozen):

@@ -8,7 +8,7 @@ from calibration.data import Direction
 from calibration.procedure import readings
 from calibration.procedure.plan import Kind, Plan, Step
 from calibration.procedure.stages import Stage
-from calibration.procedure.state import Command, Phase, Progress, Reading, Say, State
+from calibration.procedure.state import Command, Pause, Phase, Progress, Reading, Say, State
 from calibration.procedure.words import newtons
 
 Outcome = tuple[State, tuple[Command, ...]]
@@ -69,6 +69,19 @@ def put_back(state: State) -> State:
     if state.step is None or state.step.kind is Kind.CREEP:
         return state
     return state.progressed(phase=Phase.GOING, at_load=None, window=(), burst=(), taken="")
+
+
+def pause(plan: Plan, state: State, time: float, why: str = "paused") -> Pause:
+    """With the forces that the sensor may be found at afterwards: a press on its way goes on to where it was sent."""
+    force, step = state.last.force_N, state.step
+    if force is None or step is None:
+        return Pause(since=time, low_N=None, high_N=None, unseen=False, why=why)
+    target = step.nominal_N if step.kind in (Kind.POINT, Kind.LOAD, Kind.CREEP) else 0.0
+    low, high = min(force, target), max(force, target)
+    if not plan.driven and state.progress.at_load is not None:
+        low = high = force
+    margin = max(2 * plan.within_N(high), plan.unloaded_N / 2)
+    return Pause(since=time, low_N=low - margin, high_N=high + margin, unseen=False, why=why)
 
 
 def has_history(state: State) -> bool:

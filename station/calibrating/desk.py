@@ -8,13 +8,14 @@ import itertools
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from calibration.data import Meter, Reference
-from calibration.procedure import Deed, Doing, begin, take_up
+from calibration.procedure import Deed, Doing, Plan, begin, take_up
 from calibration.record import Calibration
-from calibration.reference import read_certificate
-from calibration.registry import Registry
+from calibration.reference import LoadCellCertificate
+from calibration.reference_file import certificate_named
+from calibration.registry import Registry, read_calibration
 from calibration.results import Evaluation
 from drivers.interface import ForceGauge, Instrument, Press, PressureFrame, ResistanceMeter, SensorPress
 from drivers.registry import DRIVERS
@@ -37,14 +38,6 @@ from station.workers import Worker
 
 log = logging.getLogger(__name__)
 I = TypeVar("I", bound=Instrument)  # noqa: E741
-
-
-class Certificate(Protocol):
-    """What is asked of a load cell's certificate (`calibration.reference`)."""
-
-    def force_N(self, indication: float) -> float: ...
-
-    def reference(self) -> Reference: ...
 
 
 @dataclass
@@ -109,7 +102,7 @@ class Desk:
             bench = self._bench(session)
             if bench.measuring:
                 self._require_free(session.order, name)
-                bench.session = session.at(take_up(session.state, self.clock.now()))
+                bench.session = session.at(take_up(session.plan, session.state, self.clock.now()))
             self._measure(bench)
         self.journal.say(Level.INFO, f"calibration {name} is taken up again", who=who)
         return bench.view()
@@ -192,19 +185,20 @@ class Desk:
             if known.data == data:
                 return known
         record = record_of(session, evaluation, self.next_version(session.sensor), self.clock.now(), order)
-        return self.registry.add(record)
+        path = self.registry.add(record)
+        return read_calibration(path)
 
     # --- putting a session together
 
     async def _prepared(self, order: SessionOrder) -> tuple[Session, Instruments]:
-        """Raises before anything is loaded: `SessionError`, `InstrumentError`, `CalibrationError`."""
+        """Raises before anything is loaded: `SessionError`, `InstrumentError`, `CalibrationError`, `DataError`."""
         self._require_free(order)
         frame = self._driver(order.frame) if order.frame is not None else None
         reseats = frame is not None and has_capability(frame, SensorPress)
         plan = plan_of(order.plan, driven=frame is not None, reseats=reseats)
         certificate = self._certificate(order.reference)
         instruments = self._instruments(order, certificate)
-        self._require_range(order, plan.limit_N)
+        self._require_range(order, plan, certificate)
         await instruments.meter.call(lambda meter: meter.check_channels([order.meter_channel]))
         meter = await instruments.meter.call(lambda meter: meter.identify())
         gauge = await instruments.gauge.call(lambda gauge: gauge.identify())
@@ -256,7 +250,7 @@ class Desk:
         text = f"internal error in {task.get_name()}: {error!r}; take the load off, restart the station and take it up"
         self.journal.say(Level.ALARM, text)
 
-    def _instruments(self, order: SessionOrder, certificate: Certificate | None) -> Instruments:
+    def _instruments(self, order: SessionOrder, certificate: LoadCellCertificate | None) -> Instruments:
         bound = sorted(
             channel.sensor.channel
             for channel in self.config.channels.values()
@@ -268,7 +262,7 @@ class Desk:
             meter_channel=order.meter_channel,
             channels=bound if order.meter_channel in bound else [order.meter_channel],
             press=self._press(order),
-            force_N=_as_indicated if certificate is None else certificate.force_N,
+            force_N=_force_by(certificate),
             clock=self.clock,
         )
 
@@ -293,16 +287,10 @@ class Desk:
             raise SessionError(f"instrument '{name}' ({driver}) cannot be used as the {use}: no {capability.__name__}")
         return self.workers[name]  # type: ignore[return-value]
 
-    def _certificate(self, name: str | None) -> Certificate | None:
+    def _certificate(self, name: str | None) -> LoadCellCertificate | None:
         if name is None:
             return None
-        if set(name) & set("/\\"):
-            raise SessionError(f"'{name}' is no name of a certificate: they are in {self.folder / 'references'}")
-        path = self.folder / "references" / f"{name}.toml"
-        if not path.is_file():
-            known = ", ".join(sorted(each.stem for each in path.parent.glob("*.toml"))) or "none"
-            raise SessionError(f"no certificate '{name}' in {path.parent}; there are: {known}")
-        return read_certificate(path)
+        return certificate_named(self.folder / "references", name)
 
     # --- what stands against it
 
@@ -331,21 +319,23 @@ class Desk:
             if order.frame is not None and channel.frame == order.frame:
                 raise SessionError(f"frame {order.frame} clamps the cell of channel {name}: it cannot press a sensor")
 
-    def _require_range(self, order: SessionOrder, limit_N: float) -> None:
+    def _require_range(self, order: SessionOrder, plan: Plan, certificate: LoadCellCertificate | None) -> None:
         capacity_N = self.config.instruments[order.gauge].settings.get("capacity_N")
-        if isinstance(capacity_N, int | float) and limit_N > capacity_N:
+        if isinstance(capacity_N, int | float) and plan.limit_N > capacity_N:
             raise SessionError(
-                f"load cell {order.gauge} is for {capacity_N:g} N; a full load of {order.plan.full_load_N:g} N may "
-                f"reach {limit_N:.4g} N"
+                f"load cell {order.gauge} is for {capacity_N:g} N; a full load of {plan.full_load_N:g} N may reach "
+                f"{plan.limit_N:.4g} N"
             )
+        if certificate is not None:
+            certificate.force_of_indicated_N([plan.least_load_N, plan.full_load_N])
 
-    def _warnings(self, order: SessionOrder, certificate: Certificate | None, now: float) -> list[str]:
+    def _warnings(self, order: SessionOrder, certificate: LoadCellCertificate | None, now: float) -> list[str]:
         today = datetime.datetime.fromtimestamp(now, datetime.UTC).date()
         said: list[str] = []
         if certificate is None:
             said.append(f"no certificate of load cell {order.gauge} was named: its indication is taken as it is")
-        elif (expires := certificate.reference().expires) is not None and expires < today:
-            said.append(f"the certificate of load cell {order.gauge} expired on {expires}")
+        elif certificate.expired(today):
+            said.append(f"the certificate of load cell {order.gauge} expired on {certificate.expires}")
         if order.meter_statement is None:
             said.append(f"nothing was stated of the uncertainty of meter {order.meter}")
         return said
@@ -357,11 +347,14 @@ class Desk:
         return next(name for name in numbered if name not in taken)
 
 
-def _as_indicated(indication: float) -> float:
-    return indication
+def _force_by(certificate: LoadCellCertificate | None) -> Callable[[float], float]:
+    """Continued beyond the certificate's range, for readings without load and for conditioning."""
+    if certificate is None:
+        return float
+    return lambda indicated_N: float(certificate.estimate_of_indicated_N(indicated_N))
 
 
-def _reference(certificate: Certificate | None, name: str, identity: str) -> Reference:
+def _reference(certificate: LoadCellCertificate | None, name: str, identity: str) -> Reference:
     if certificate is not None:
         return certificate.reference()
     return Reference(name=name, statement=f"{identity}: its indication in N as it is, without a certificate")

@@ -6,7 +6,7 @@ import datetime
 from pathlib import Path
 
 from calibration.record import Calibration, CalibrationError
-from calibration.reference import read_certificate
+from calibration.reference_file import certificates, read_certificate
 from drivers.interface import ForceGauge, Press, PressureFrame, ResistanceMeter
 from drivers.registry import DRIVERS
 from station.calibrating.desk import Desk
@@ -18,7 +18,8 @@ def options(desk: Desk) -> CalibrationOptions:
     """Reads the folder of calibrations, so it may take a moment."""
     config = desk.config
     today = datetime.datetime.fromtimestamp(desk.clock.now(), datetime.UTC).date()
-    references = tuple(_reference(path, today) for path in sorted((desk.folder / "references").glob("*.toml")))
+    folder = desk.folder / "references"
+    references = tuple(_reference(folder / f"{name}.toml", today) for name in certificates(folder))
     return CalibrationOptions(
         sensors=_sensors(desk, today),
         meters=_instruments(config, ResistanceMeter),
@@ -79,13 +80,13 @@ def _instruments(config: StationConfig, *capabilities: type) -> tuple[Instrument
 
 def _reference(path: Path, today: datetime.date) -> ReferenceView:
     try:
-        stated = read_certificate(path).reference()
+        stated = read_certificate(path)
     except CalibrationError as error:
         return ReferenceView(name=path.stem, detail=str(error))
     return ReferenceView(
         name=path.stem,
         cell=" ".join(filter(None, (stated.name, stated.serial))),
         expires=stated.expires,
-        expired=stated.expires is not None and stated.expires < today,
+        expired=stated.expired(today),
         detail=", ".join(filter(None, (stated.certificate, stated.laboratory))),
     )
