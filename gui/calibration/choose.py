@@ -162,7 +162,7 @@ class ChoosePage(QWidget):
 
     def _connect(self) -> None:
         self.sensor.currentTextChanged.connect(self._sensor_chosen)
-        self.meter.currentIndexChanged.connect(self._meter_chosen)
+        self.meter.currentIndexChanged.connect(self._another_meter)
         for box in (self.meter_channel, self.gauge, self.reference, self.frame):
             box.currentTextChanged.connect(self._describe)
         for number in (
@@ -197,7 +197,7 @@ class ChoosePage(QWidget):
         _refill(self.reference, references)
         frames = [(_instrument(each.name, each.detail), each.name) for each in options.frames]
         _refill(self.frame, [(BY_HAND, None), *frames])
-        self._meter_chosen()
+        self._offer_channels()
         self._offer_sessions(options.sessions)
         self._describe()
 
@@ -229,7 +229,18 @@ class ChoosePage(QWidget):
             self.meter_channel.setCurrentText(str(sensor.meter_channel))
         self._describe()
 
-    def _meter_chosen(self) -> None:
+    def _another_meter(self) -> None:
+        """With the sensor's own channel on it, or its first one."""
+        self._offer_channels()
+        sensor, meter = self._sensor(), self.meter.currentData()
+        if sensor is not None and sensor.meter == meter and sensor.meter_channel is not None:
+            self.meter_channel.setCurrentText(str(sensor.meter_channel))
+        elif self.meter_channel.count():
+            self.meter_channel.setCurrentIndex(0)
+            self.meter_channel.setCurrentText(self.meter_channel.itemText(0))
+        self._describe()
+
+    def _offer_channels(self) -> None:
         meters = self._options.meters if self._options else ()
         chosen = next((each for each in meters if each.name == self.meter.currentData()), None)
         numbers = chosen.channels if chosen else ()
