@@ -18,6 +18,8 @@ from gui.reduce import Array, thin
 from gui.theme import Theme
 from station.calibration_views import CalibrationView, PointView, Stage, TraceView
 
+TRACE_S = 300.0  # that is shown of the last minutes
+MOST_TIMES = 4.0  # the present resistance, at the top of its plot
 MARKS = {Direction.UP: "t1", Direction.DOWN: "t"}  # triangles that point the way the load went
 
 
@@ -26,7 +28,7 @@ class LogAxis(pg.AxisItem):  # type: ignore[misc]
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:
         decades = range(math.floor(low), math.ceil(high) + 1)
-        room = 60 if self.orientation == "left" else 150  # px of a decade, for its 1, 2 and 5 to stand apart
+        room = 40 if self.orientation == "left" else 150  # px of a decade, for its 1, 2 and 5 to stand apart
         wide = size < room * (high - low)
         lettered = (1,) if wide else (1, 2, 5)
         if high - low < 0.5:
@@ -112,6 +114,8 @@ class StaircaseFigure(Plot):
 class TraceFigure(TimeFigure):
     """The last minutes of force or resistance; time is counted back from now."""
 
+    bounded = False
+
     def __init__(self, title: str, theme: Theme, *, unit: str, factor: float, bottom_text: str = "") -> None:
         super().__init__(title, theme, unit=unit, factor=factor, bottom_text=bottom_text)
         self.view.setMouseEnabled(x=False, y=False)
@@ -131,12 +135,26 @@ class TraceFigure(TimeFigure):
             return
         t = np.array(trace.time_s) - trace.time_s[-1]
         y = np.array([math.nan if value is None else value for value in values])
+        late = t >= -TRACE_S
+        t, y = t[late], y[late]
         self.draw(*thin(t, y))
+        self._frame(y)
         if band is None:
             self.target.set_data(EMPTY, EMPTY, EMPTY)
         else:
             ends = np.array([t[0], t[-1]])
             self.target.set_data(ends, np.full(2, band[0]), np.full(2, band[1]))
+
+    def _frame(self, values: Array) -> None:
+        """Around what is measured now: a sensor without load reads a hundred times as much, and would flatten it."""
+        known = values[np.isfinite(values)]
+        if not len(known):
+            return
+        low, high = float(known.min()), float(known.max())
+        most = max(low, MOST_TIMES * float(known[-1])) if self.bounded else high
+        high = min(high, most) * self._factor
+        margin = max(0.06 * (high - low * self._factor), 1e-3 * abs(high), 1e-9)
+        self.view.setYRange(low * self._factor - margin, high + margin, padding=0)
 
 
 class ForceTrace(TraceFigure):
@@ -150,13 +168,15 @@ class ForceTrace(TraceFigure):
 class ResistanceTrace(TraceFigure):
     """In MΩ, kΩ or Ω, whichever suits."""
 
+    bounded = True
+
     def __init__(self, theme: Theme) -> None:
         super().__init__("Resistance", theme, unit="kΩ", factor=1e-3, bottom_text="Before now")
 
     def draw(self, t_s: Array, values: Array) -> None:
         known = values[np.isfinite(values)]
-        middle = float(np.median(known)) if len(known) else 0.0
-        factor, unit = (1e-6, "MΩ") if middle >= 1e6 else (1e-3, "kΩ") if middle >= 1e3 else (1.0, "Ω")
+        now = float(known[-1]) if len(known) else 0.0
+        factor, unit = (1e-6, "MΩ") if now >= 1e6 else (1e-3, "kΩ") if now >= 1e3 else (1.0, "Ω")
         if unit != self._unit:
             self._factor, self._unit = factor, unit
             self.item.setLabel("left", unit)

@@ -8,7 +8,7 @@ from gui import quantities
 from gui.calibration.fields import words
 from gui.dialogs import Confirmation
 from gui.widgets import TickBox
-from station.calibration_views import CalibrationView, DeedOrder, PointView
+from station.calibration_views import CalibrationView, DeedOrder, PointView, Stage
 
 OUTLIER_REASONS = ("not at rest", "jolt at the bench", "force overshot", "contact lost")
 SKIP_REASONS = ("measured before", "no time today", "sensor at its limit")
@@ -94,6 +94,22 @@ def take_question(parent: QWidget, view: CalibrationView) -> Confirmation:
         f"Now {doubt}. The record will say that the criterion was not met.",
         go="Take it anyway",
         stay="Wait",
+    )
+
+
+def seems_loaded(view: CalibrationView) -> bool:
+    """A confirmation that there is no load would take the indication for zero."""
+    return view.target_N == 0 and not view.force_ok and view.force_N is not None and view.stage is not Stage.ZERO
+
+
+def no_load_question(parent: QWidget, view: CalibrationView) -> Confirmation:
+    return Confirmation(
+        parent,
+        "Is the sensor really without load?",
+        f"The load cell says {quantities.force(view.force_N)}. If you confirm, this counts as zero from now on, and "
+        "every force after it is measured from there.",
+        go="There is no load",
+        stay="I look again",
     )
 
 

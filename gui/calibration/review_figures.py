@@ -105,7 +105,7 @@ class ResidualFigure(LogPlot):
     """How far each point lies from the curve, in per cent of its force, within ± U (k = 2) of the force."""
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__("Residuals", theme, "Residual (% of force)")
+        super().__init__("Residuals", theme, "Residual (%)")
         self.band = Band()
         self.zero = pg.InfiniteLine(angle=0, pos=0)
         self.item.addItem(self.band)
@@ -141,7 +141,7 @@ class HysteresisFigure(LogPlot):
     """The loop: mean residual of the way up and of the way down, load by load."""
 
     def __init__(self, theme: Theme) -> None:
-        super().__init__("Hysteresis", theme, "Residual (% of force)")
+        super().__init__("Hysteresis", theme, "Residual (%)")
         self.loop = Band()
         self.zero = pg.InfiniteLine(angle=0, pos=0)
         self.branches = {

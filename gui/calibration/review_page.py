@@ -26,7 +26,7 @@ from gui.theme import TOUCH, Theme
 from station.calibration_views import CalibrationView, Deed, DeedOrder, PointView
 
 A_YEAR = 365  # days
-MOST_WARNINGS = 3
+MOST_WARNINGS = 2
 
 
 class ReviewPage(QWidget):

@@ -11,6 +11,7 @@ from gui.calibration.fields import Card, button, put
 from gui.calibration.figures import ForceTrace, GrowingCurve, ResistanceTrace
 from gui.calibration.gauge import Gauge, Lamp
 from gui.calibration.points import PointList
+from gui.calibration.questions import seems_loaded
 from gui.theme import Theme
 from station.calibration_views import CalibrationView, Deed, Stage
 
@@ -189,6 +190,8 @@ class RunPage(QWidget):
             offered = deed in view.deeds
             key.setEnabled(offered and alive and doing is None)
             word = "Asking the station …" if doing is deed else WORDS[deed]
+            if deed is Deed.CONFIRM and doing is None and seems_loaded(view):
+                word = "There is no load …"
             if key.text() != word:
                 key.setText(word)
         interrupted = view.paused and not view.deeds  # since the station was started
@@ -197,7 +200,7 @@ class RunPage(QWidget):
         self.keys[Deed.RESUME].setVisible(Deed.RESUME in view.deeds)
         self.keys[Deed.PAUSE].setVisible(Deed.RESUME not in view.deeds and not interrupted)
         self.keys[Deed.CONFIRM].setVisible(Deed.CONFIRM in view.deeds)
-        self.keys[Deed.TAKE].setVisible(Deed.CONFIRM not in view.deeds and not interrupted)
+        self.keys[Deed.TAKE].setVisible(Deed.TAKE in view.deeds or not (interrupted or Deed.CONFIRM in view.deeds))
 
     @property
     def stage(self) -> Stage | None:

@@ -336,6 +336,8 @@ class CalibrationWindow(QMainWindow):
             self._ask_reason(questions.Skip(self, view), deed, None)
         elif deed is Deed.ABANDON:
             self._ask_reason(questions.abandon_question(self, view), deed, None)
+        elif deed is Deed.CONFIRM and questions.seems_loaded(view):
+            self._ask(questions.no_load_question(self, view), lambda: self._do(deed, DeedOrder(), view))
         elif deed is Deed.TAKE:
             question = questions.take_question(self, view)
             self._ask(question, lambda: self._do(deed, DeedOrder(), view))
@@ -372,7 +374,7 @@ class CalibrationWindow(QMainWindow):
         view = self.view
         if view is None or asked_of is None or self.session is None:
             return
-        if deed not in view.deeds or (deed in (Deed.TAKE, Deed.SKIP) and view.title != asked_of.title):
+        if deed not in view.deeds or (deed in (Deed.CONFIRM, Deed.TAKE, Deed.SKIP) and view.title != asked_of.title):
             self.notices.add("The calibration has gone on since the question; nothing was sent")
             return
         session = self.session

@@ -278,6 +278,23 @@ def test_pausing_skipping_and_what_the_service_refuses(qtbot: QtBot, service: Fa
     qtbot.waitUntil(lambda: window.run.keys[Deed.SKIP].isEnabled(), timeout=5000)
 
 
+def test_no_load_is_confirmed_twice_where_the_load_cell_says_otherwise(
+    qtbot: QtBot, service: FakeService, wizard: Wizard
+) -> None:
+    fake = service.calibrations
+    session = fake.begin(order())
+    window = wizard()
+    window.session = session.session
+    window._clock.stop()
+    told = {"target_N": 0.0, "force_N": 131.9, "force_ok": False, "stage": Stage.CONDITIONING}
+    window._show(session.view().model_copy(update=told))
+    assert window.run.keys[Deed.CONFIRM].text() == "There is no load …"
+    click(qtbot, window.run.keys[Deed.CONFIRM])
+    assert window.dialog is not None and "131.9 N" in window.dialog.text.text() and fake.deeds == []
+    answer(qtbot, window)
+    qtbot.waitUntil(lambda: [deed for deed, _, _ in fake.deeds] == ["confirm"], timeout=5000)
+
+
 def test_trouble_stands_in_the_warning_banner(qtbot: QtBot, service: FakeService, wizard: Wizard) -> None:
     session = service.calibrations.begin(order())
     session.play(6)
