@@ -6,10 +6,9 @@ find what a person does wrong: columns swapped, another unit, a meter that hangs
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +18,15 @@ from calibration.data import Dataset, Direction, Point
 Floats = NDArray[np.float64]
 FEWEST_FORCES = 5
 NARROWEST = 3.0  # largest force over the least
-OHMS = (10.0, 1e9)  # of a pressure sensor, in the geometric mean
+OHMS = (10.0, 1e9)  # of a pressure sensor
 NEWTONS = (1e-3, 1e5)
 OVERLOAD_OHM = 9e36
 SAME_LEVEL = 0.02  # of ln F
 WORST_NOISE = 0.7  # rank correlation of resistance and force that is still a response
 NOISE_FACTOR = 5.7  # four standard deviations of a difference
-LEAST_RISE = 0.05  # of ln R: smaller ones are never a problem
+LEAST_RISE = 0.03  # of ln R: smaller ones are never a problem, nor those below twice the noise
 FEW_LEVELS = 12  # with fewer the noise is not well known, and taken as
-MOST_NOISE = 0.4  # of the difference of two neighbours, in ln R, at most
+MOST_NOISE = 0.07  # of ln R, at most
 _SCALES = {1e-9: "G", 1e-6: "M", 1e-3: "k", 1e3: "k", 1e6: "M", 1e9: "G"}
 
 
@@ -64,10 +63,12 @@ def problems(dataset: Dataset) -> tuple[str, ...]:
 
 
 def warnings(dataset: Dataset) -> tuple[str, ...]:
-    """What the budget cannot know, and points that stand apart."""
+    """Of how the forces cover the range; what the budget lacks is said by the evaluation."""
     points = dataset.used()
-    found = list(_missing(points))
-    forces = np.array([math.exp(x) for x in _levels(points)])
+    found = []
+    if points and all(point.direction is Direction.DOWN for point in points):
+        found.append("decreasing series only: the curve is that of unloading")
+    forces = np.exp(_levels(points))
     if 1 < len(forces) < 8:
         found.append(f"{len(forces)} forces only; eight or more are usual")
     gaps = np.diff(np.log(forces))
@@ -79,25 +80,13 @@ def warnings(dataset: Dataset) -> tuple[str, ...]:
 
 def look_swapped(force_numbers: Floats, resistance_numbers: Floats) -> bool:
     """Numbers as they stand in a table, all above zero: a series that begins by falling, and rounder 'resistances'."""
-    if len(force_numbers) < 5:
+    if len(force_numbers) < 5 or len({*resistance_numbers}) < 3:
         return False
     falls_first = (
         force_numbers[0] > 0.8 * force_numbers.max() and resistance_numbers[0] < 1.25 * resistance_numbers.min()
     )
     digits_f, digits_r = (np.mean([_digits(v) for v in column[:200]]) for column in (force_numbers, resistance_numbers))
     return bool(falls_first and digits_f - digits_r > 0.7 and len({*resistance_numbers}) <= len({*force_numbers}))
-
-
-def _missing(points: Sequence[Point]) -> Iterator[str]:
-    if len({point.series for point in points}) == 1:
-        yield "one series only: reproducibility between series is not known"
-    if len({point.insertion for point in points}) == 1:
-        yield "the sensor was not taken out and put back: reproducibility after reinsertion is not known"
-    directions = {point.direction for point in points}
-    if Direction.DOWN not in directions:
-        yield "no decreasing series: hysteresis is not known"
-    if Direction.UP not in directions:
-        yield "decreasing series only: the curve is that of unloading"
 
 
 # --- how many, how large
@@ -125,15 +114,15 @@ def _magnitudes(points: Sequence[Point]) -> Iterator[str]:
     """Units that cannot be right."""
     force, ohm = (_geometric([getattr(p, name) for p in points]) for name in ("force_N", "resistance_ohm"))
     largest = max(point.force_N for point in points)
+    ohms = [point.resistance_ohm for point in points]
     force_wrong = largest > NEWTONS[1] or force < NEWTONS[0]
-    ohm_wrong = not OHMS[0] <= ohm <= OHMS[1]
+    ohm_wrong = min(ohms) < OHMS[0] or max(ohms) > OHMS[1]
     swapped_fits = OHMS[0] <= force <= OHMS[1] and NEWTONS[0] <= ohm <= NEWTONS[1]
     if (force_wrong or ohm_wrong or force > 100 * ohm) and swapped_fits and force > 1e3:
         yield (
             f"the columns of force and resistance look swapped: forces around {force:.3g} N and resistances around "
             f"{_ohms(ohm)} would make sense the other way round"
         )
-        return
     if force_wrong:
         value = largest if largest > NEWTONS[1] else force
         yield f"forces of {value:.3g} N are implausible for a pressure sensor{_fitting(force, 'N', 0.1, 1e3)}"
@@ -176,12 +165,13 @@ def _response(points: Sequence[Point]) -> Iterator[str]:
 
 def _rises(legs: Sequence[_Leg]) -> Iterator[str]:
     """Where resistance rises with force beyond the noise, and other series do not show that it is an outlier."""
-    noise = NOISE_FACTOR * _noise(legs)
+    noise = _noise(legs)
     slope = max(0.0, -float(np.median([(leg.y[-1] - leg.y[0]) / (leg.x[-1] - leg.x[0]) for leg in legs] or [0.0])))
     for leg in legs:
-        limit = noise if len(leg.x) >= FEW_LEVELS else min(noise, MOST_NOISE)
+        own = noise if len(leg.x) >= FEW_LEVELS else min(noise, MOST_NOISE)
         rises, falls = np.diff(leg.y), slope * np.diff(leg.x)
-        found = [int(i) for i in np.flatnonzero((rises > LEAST_RISE) & (rises + falls > limit))]
+        large = (rises > max(LEAST_RISE, 2 * own)) & (rises + falls > NOISE_FACTOR * own)
+        found = [int(i) for i in np.flatnonzero(large)]
         for i in [i for i in found if not _is_outlier(leg, i, legs)][:5]:
             yield (
                 f"series {leg.series}, {leg.direction}: not monotone: resistance rises with force from {leg.says(i)} "
@@ -208,22 +198,36 @@ def _noise(legs: Sequence[_Leg]) -> float:
             share = (leg.x[1:-1] - leg.x[:-2]) / (leg.x[2:] - leg.x[:-2])
             expected = leg.y[:-2] + share * (leg.y[2:] - leg.y[:-2])
             off += np.abs((leg.y[1:-1] - expected) / np.sqrt(1 + share**2 + (1 - share) ** 2)).tolist()
-    return float(np.quantile(off, 0.35)) / 0.454 if off else 0.0  # 0.454: that quantile of |z|, z standard normal
+    return float(np.quantile(off, 0.25)) / 0.319 if off else 0.0  # 0.319: that quantile of |z|, z standard normal
 
 
 def _stuck(legs: Sequence[_Leg]) -> Iterator[str]:
-    """The same resistance to all its digits at two loads, where neighbours tell of a change of many digits."""
+    """The same resistance to all its digits at two loads, where neighbours tell of a change of many digits.
+
+    And of more than the noise, by which two readings may happen to be alike.
+    """
     every = [point.resistance_ohm for leg in legs for level in leg.members for point in level]
+    alike = {id(leg): _alike(leg) for leg in legs}
+    noise = NOISE_FACTOR * _noise([_without(leg, alike[id(leg)]) for leg in legs])
     for leg in legs:
-        for i, (here, there) in enumerate(itertools.pairwise(leg.y)):
-            if abs(there - here) > 1e-9 or leg.x[i + 1] - leg.x[i] < math.log(1.1):
-                continue
-            ohm = math.exp(here)
-            if ohm * -math.expm1(-_expected(leg, i)) > 8 * _resolution(ohm, every):
+        for i in alike[id(leg)]:
+            ohm, change = math.exp(leg.y[i]), _expected(leg, i)
+            if change > noise and ohm * -math.expm1(-change / 2) > 8 * _resolution(ohm, every):
                 yield (
                     f"series {leg.series}, {leg.direction}: {leg.says(i)} and {leg.says(i + 1)} have one resistance "
                     "to all digits: a stuck reading; measure again, or exclude it with a reason"
                 )
+
+
+def _alike(leg: _Leg) -> list[int]:
+    """Levels whose resistance is that of the next."""
+    same = (np.abs(np.diff(leg.y)) <= 1e-9) & (np.diff(leg.x) >= math.log(1.1))
+    return [int(i) for i in np.flatnonzero(same)]
+
+
+def _without(leg: _Leg, alike: Sequence[int]) -> _Leg:
+    keep = [i for i in range(len(leg.x)) if i not in alike and i - 1 not in alike]
+    return replace(leg, x=leg.x[keep], y=leg.y[keep], members=tuple(leg.members[i] for i in keep))
 
 
 def _expected(leg: _Leg, i: int) -> float:
@@ -231,7 +235,7 @@ def _expected(leg: _Leg, i: int) -> float:
     low, high = max(0, i - 1), min(len(leg.x) - 1, i + 2)
     steps = [(leg.y[a] - leg.y[b]) / (leg.x[b] - leg.x[a]) for a, b in ((low, i), (i + 1, high)) if b > a]
     slope = min(steps) if len(steps) == 2 else steps[0] / 2 if steps else 0.0
-    return float(max(0.0, slope) * (leg.x[i + 1] - leg.x[i]) / 2)
+    return float(max(0.0, slope) * (leg.x[i + 1] - leg.x[i]))
 
 
 def _resolution(ohm: float, every: Sequence[float]) -> float:

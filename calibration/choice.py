@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from calibration.columns import Columns
-from calibration.fitting import Fitted, covariance, fit_shape, residuals
+from calibration.fitting import Fitted, fit_shape, parameter_covariance, residuals
 from calibration.models import Bools, Floats
 from calibration.noise import Noise, first_noise, robust_scale, without_units
 from calibration.results import Candidate, Choice
@@ -81,7 +81,7 @@ def _candidate(fitted: Fitted, columns: Columns, noise: Noise) -> Candidate:
         aicc = count * np.log(max(weighted, 1e-16)) + 2 * parameters + correction
     return Candidate(
         model=fitted.model,
-        covariance=tuple(map(tuple, covariance(fitted, columns, noise))),
+        covariance=tuple(map(tuple, parameter_covariance(fitted, columns, noise))),
         parameters_fitted=fitted.shape.count,
         aicc=aicc,
         residual=float(np.sqrt(np.average(off**2, weights=fitted.weights))),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calibration import checks
 from calibration.branches import to_the_middle
 from calibration.budget import Sources, budgets_at, table_of
 from calibration.choice import fit_all
@@ -35,6 +36,8 @@ class Basis:
 
 def evaluate(data: Dataset, basis: Basis) -> Evaluation:
     """Raises `DataError` where the data make no calibration, with every problem and its place."""
+    if problems := checks.problems(data):
+        raise DataError("\n".join(problems))
     columns = columns_of(data)
     try:
         choice, fitted, noise = fit_all(to_the_middle(columns))
@@ -83,6 +86,7 @@ def _warnings(data: Dataset, choice: Choice, effects: Effects, creep: Creep | No
         said.append("two insertions tell little of those to come: the uncertainty is large for want of more of them")
     if not effects.columns.both_branches:
         said.append("there are no series both up and down: hysteresis is not known")
+    said += checks.warnings(data)
     if creep is None:
         said.append("creep was not measured: readings long after loading are less certain than stated")
     return tuple(said)

@@ -7,6 +7,7 @@ the library odrpack) of ln F against ln R, with the weights that belong to what 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ import odrpack
 from pydantic import ValidationError
 
 from calibration.columns import Columns
-from calibration.models import Floats, Model
+from calibration.models import Floats, Model, Response
 from calibration.noise import Noise
 from calibration.shapes import CannotFit, Shape
 
@@ -92,8 +93,23 @@ def covariance(fitted: Fitted, columns: Columns, noise: Noise) -> Floats:
     return np.asarray(np.linalg.pinv(jacobian.T @ weighted))
 
 
+def parameter_covariance(fitted: Fitted, columns: Columns, noise: Noise) -> Floats:
+    """Of the values that `Response.parameters` names, in their order; a row of zeros for one that was not fitted."""
+
+    def values(model: Response) -> Floats:
+        return np.array([value for value, _ in model.parameters().values()])
+
+    jacobian = _by_free(fitted, columns, values)
+    return np.asarray(jacobian @ covariance(fitted, columns, noise) @ jacobian.T)
+
+
 def sensitivity(fitted: Fitted, columns: Columns, x: Floats) -> Floats:
     """d ln R / d free parameters at these ln F: shape (points, parameters)."""
+    return _by_free(fitted, columns, lambda model: np.log(model.resistance_ohm(np.exp(x))))
+
+
+def _by_free(fitted: Fitted, columns: Columns, values: Callable[[Response], Floats]) -> Floats:
+    """Central differences of what is computed from the model, by its free parameters: shape (values, parameters)."""
     rows = []
     with np.errstate(all="ignore"):
         for number in range(len(fitted.free)):
@@ -102,6 +118,6 @@ def sensitivity(fitted: Fitted, columns: Columns, x: Floats) -> Floats:
             for sign in (1, -1):
                 free = fitted.free.copy()
                 free[number] += sign * step
-                moved.append(np.log(fitted.shape.build(free, columns).resistance_ohm(np.exp(x))))
+                moved.append(values(fitted.shape.build(free, columns)))
             rows.append((moved[0] - moved[1]) / (2 * step))
     return np.nan_to_num(np.array(rows).T)

@@ -1,7 +1,7 @@
-"""The quantities of ISO 376:2011 for a force-proving instrument, and for a pressure sensor that is asked the same.
+"""The quantities of ISO 376:2011 for a force-proving instrument, such as the reference load cell.
 
-Series: X1, X2 rising without the instrument being moved; X3, X5 rising after it was turned (a sensor: taken out and
-put back); X4', X6' falling, after X3 and X5. In per cent, at each force:
+Those of a pressure sensor are in `calibration.sensor_quantities`. Series: X1, X2 rising without the instrument being
+moved; X3, X5 rising after it was turned; X4', X6' falling, after X3 and X5. In per cent, at each force:
 
 * reproducibility b = 100 · (Xmax − Xmin) / X̄r of X1, X3, X5; repeatability b' = 100 · |X2 − X1| / X̄wr
 * interpolation fc = 100 · (X̄r − Xa) / Xa, Xa by the curve
@@ -15,18 +15,16 @@ class is stated on a certificate. Uncertainty components: ISO 376 annex C, EURAM
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from calibration.data import Dataset, Direction, Point
 from calibration.results import LevelQuantities, Quantities
 
 Floats = NDArray[np.float64]
 UNCHECKED = "limits as commonly tabulated, to be checked against ISO 376 itself"
-SAME_LEVEL = 0.05  # of ln F: nominal forces are further apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +114,6 @@ def quantities_of_series(
     *,
     zeros: Sequence[ZeroDrift] = (),
     creep: CreepPair | None = None,
-    classify: bool = True,
 ) -> Quantities:
     """`interpolated` are the deflections that the curve gives at `forces_N`; f0 and c have the sign that is largest."""
     forces = np.asarray(forces_N, dtype=np.float64)
@@ -137,8 +134,7 @@ def quantities_of_series(
     drifts = [100.0 * (zero.after - zero.before) / largest for zero in zeros] if largest else []
     f0 = max(drifts, key=abs) if drifts else None
     c = 100.0 * (creep.at_300_s - creep.at_30_s) / largest if creep and largest else None
-    stated = classification(levels, f0, c) if classify else "unclassified: a pressure sensor keeps no class of ISO 376"
-    return Quantities(of=of, levels=levels, zero=f0, creep=c, classification=stated)
+    return Quantities(of=of, levels=levels, zero=f0, creep=c, classification=classification(levels, f0, c))
 
 
 def classification(levels: Sequence[LevelQuantities], zero: float | None, creep: float | None) -> str:
@@ -207,86 +203,6 @@ def uncertainties(
             )
         )
     return tuple(found)
-
-
-# --- a pressure sensor, by its own readings
-
-
-def quantities_of_sensor(data: Dataset, force_of: Callable[[Floats], Floats]) -> Quantities:
-    """The same for a sensor: its 'deflection' is the force that the fitted curve gives for its resistance.
-
-    At each level it is brought to the level's own force, for the steps of a press are never quite alike. The zero is
-    by conductance, for the curve ends above it: an open sensor conducts nothing.
-    """
-    points = data.used()
-    levels = _levels([point.nominal_N or point.force_N for point in points])
-    keys = sorted({(p.series, p.insertion, p.direction is Direction.DOWN) for p in points})
-    series = [_series_of(points, key, levels, force_of) for key in keys]
-    return quantities_of_series(
-        "pressure sensor",
-        levels,
-        series,
-        levels,
-        zeros=_relative_zeros(data, points, float(levels[-1])),
-        creep=_creep_pair(data, force_of, float(levels[-1])),
-        classify=False,
-    )
-
-
-def _series_of(
-    points: Sequence[Point], key: tuple[int, int, bool], levels: Floats, force_of: Callable[[Floats], Floats]
-) -> Series:
-    number, insertion, falling = key
-    own = [p for p in points if (p.series, p.insertion, p.direction is Direction.DOWN) == (number, insertion, falling)]
-    indicated = np.asarray(force_of(np.array([p.resistance_ohm for p in own])), dtype=np.float64)
-    deflections = np.full(len(levels), np.nan)
-    for i, level in enumerate(levels):
-        shares = [
-            indicated[j] / p.force_N
-            for j, p in enumerate(own)
-            if abs(math.log((p.nominal_N or p.force_N) / level)) <= SAME_LEVEL and np.isfinite(indicated[j])
-        ]
-        if shares:
-            deflections[i] = level * math.fsum(shares) / len(shares)
-    return Series(insertion, not falling, deflections)
-
-
-def _levels(values: Sequence[float]) -> Floats:
-    """Geometric means of forces that lie together."""
-    groups: list[list[float]] = []
-    for value in sorted(values):
-        if groups and math.log(value / groups[-1][0]) <= SAME_LEVEL:
-            groups[-1].append(value)
-        else:
-            groups.append([value])
-    return np.array([math.exp(math.fsum(map(math.log, group)) / len(group)) for group in groups])
-
-
-def _relative_zeros(data: Dataset, points: Sequence[Point], largest: float) -> list[ZeroDrift]:
-    """As deflections whose largest is `largest`."""
-    full = max(points, key=lambda point: point.force_N)
-    found = []
-    for number in sorted({point.series for point in points}):
-        before = [zero for zero in data.zeros if zero.series == number and zero.before]
-        after = [zero for zero in data.zeros if zero.series == number and not zero.before]
-        if before and after:
-            ends = (full.resistance_ohm / z.resistance_ohm if z.resistance_ohm else 0.0 for z in (before[0], after[-1]))
-            found.append(ZeroDrift(*(largest * end for end in ends)))
-    return found
-
-
-def _creep_pair(data: Dataset, force_of: Callable[[Floats], Floats], largest: float) -> CreepPair | None:
-    """At the creep's own force, carried over to the largest."""
-    times = np.array([sample.time_s for sample in data.creep])
-    if len(times) < 2 or times.min() > 30.0 or times.max() < 300.0:
-        return None
-    order = np.argsort(times)
-    indicated = np.asarray(force_of(np.array([sample.resistance_ohm for sample in data.creep])), dtype=np.float64)
-    early, late = np.interp(np.log([30.0, 300.0]), np.log(times[order]), indicated[order])
-    if not (np.isfinite(early) and np.isfinite(late)):
-        return None
-    force = math.fsum(sample.force_N for sample in data.creep) / len(data.creep)
-    return CreepPair(float(early * largest / force), float(late * largest / force))
 
 
 # --- each quantity

@@ -26,7 +26,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 BLOCK = 16384  # elements that are worked on at once: what a core's cache holds
 START_NODES = 4096  # of a polynomial's inverse
-NEWTON_STEPS = 5
+MOST_NEWTON_STEPS = 8
+CLOSE = 1e-7  # a last step of Newton's this small in ln F leaves its square
 LEAST_EXPONENT = 0.03  # of a polynomial: where it is flatter, a per cent of resistance is a third of the force
 POLISH_STEPS = 40  # of a bracketed search for what has no closed form; it ends as soon as nothing moves
 
@@ -192,11 +193,28 @@ class LogPolynomial(Response):
         first, steps, table = self._start
         place = (y - first) * steps
         known = (place >= -1e-6) & (place <= START_NODES - 1 + 1e-6)
+        y = np.where(known, y, first)
         nearest = np.where(known, place + 0.5, 0).astype(np.intp)
         x = table[np.minimum(nearest, START_NODES - 1)]
-        for _ in range(NEWTON_STEPS):
-            x = x - (self._value(x) - y) / self._slopes(x)
+        for _ in range(MOST_NEWTON_STEPS):
+            value, slope = self._value_and_slope(x)
+            value -= y
+            value /= slope
+            x -= value
+            if np.abs(value, out=value).max() < CLOSE:
+                break
         return np.where(known, self.centre_N * np.exp(x), np.nan)
+
+    def _value_and_slope(self, x: Floats) -> tuple[Floats, Floats]:
+        """By Horner's scheme, in place: this is what the time of a conversion goes to."""
+        *lower, highest = self.coefficients
+        value, slope = np.full_like(x, highest), np.zeros_like(x)
+        for coefficient in reversed(lower):
+            slope *= x
+            slope += value
+            value *= x
+            value += coefficient
+        return value, slope
 
     def parameters(self) -> dict[str, tuple[float, str]]:
         return {"F*": (self.centre_N, "N")} | {f"p{i}": (value, "") for i, value in enumerate(self.coefficients)}

@@ -1,248 +1,239 @@
-"""The certificate of the reference load cell: how its indication becomes a force, and how well that is known.
+"""Certificates of load cells as TOML files, `references/<name>.toml` beside the calibrations.
 
-Nothing is extrapolated: an indication outside the certificate's range is an error; read by `calibration.reference_file`.
+docs/calibration-files.md shows all that can be in one. What is wrong is said at once, with line and key.
 """
 
 from __future__ import annotations
 
-import datetime
-from abc import abstractmethod
-from collections.abc import Iterator
-from typing import Annotated, Literal, Self, TypeAlias
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from pydantic import Field, model_validator
+from pydantic import ValidationError
+from scipy.optimize import nnls
 
-from calibration import iso376, units
-from calibration.data import DataError, Frozen, NotNegative, Positive, Reference
-from calibration.results import Quantities
-from calibration.units import Kind
+from calibration import units
+from calibration.load_cell import Floats, LoadCellCertificate
+from calibration.record import CalibrationError
+from calibration.units import Kind, UnitError
 
-Floats: TypeAlias = NDArray[np.float64]
-_EDGE = 1e-12  # relative: what rounding may do to an indication at the end of the range
-
-
-class Statement(Frozen):
-    """How an indication becomes a force in N. Standard uncertainties: both parts count, in quadrature."""
-
-    relative_standard_uncertainty: NotNegative
-    standard_uncertainty_N: NotNegative
-    k: Positive = 2.0
-
-    @property
-    @abstractmethod
-    def range(self) -> tuple[float, float]:
-        """Of the indication, in its own unit."""
-
-    @abstractmethod
-    def force(self, indication: Floats) -> Floats:
-        """Within the range; beyond it the nearest part continued, which is for display alone."""
-
-    @abstractmethod
-    def words(self, unit: str) -> str:
-        """For the record."""
+INDICATIONS = ("N", "kN", "mN", "kgf", "gf", "lbf", "mV/V")
 
 
-class TableStatement(Statement):
-    """Forces at indications, interpolated linearly."""
-
-    kind: Literal["table"] = "table"
-    indications: Annotated[tuple[float, ...], Field(min_length=2)]
-    forces_N: Annotated[tuple[float, ...], Field(min_length=2)]
-
-    @model_validator(mode="after")
-    def _rises(self) -> Self:
-        if len(self.indications) != len(self.forces_N):
-            raise ValueError(f"{len(self.indications)} indications and {len(self.forces_N)} forces; they go in pairs")
-        if np.any(np.diff(self.indications) <= 0) or np.any(np.diff(self.forces_N) <= 0):
-            raise ValueError("indications and forces are to rise from entry to entry")
-        return self
-
-    @property
-    def range(self) -> tuple[float, float]:
-        return self.indications[0], self.indications[-1]
-
-    def force(self, indication: Floats) -> Floats:
-        x, y = np.array(self.indications), np.array(self.forces_N)
-        segment = np.clip(np.searchsorted(x, indication, side="right") - 1, 0, len(x) - 2)
-        share = (indication - x[segment]) / (x[segment + 1] - x[segment])
-        return np.asarray(y[segment] + share * (y[segment + 1] - y[segment]), dtype=np.float64)
-
-    def words(self, unit: str) -> str:
-        return f"linear between {len(self.indications)} points from {self.range[0]:g} to {self.range[1]:g} {unit}"
+def read_certificate(path: Path) -> LoadCellCertificate:
+    """Raises `CalibrationError` with file, line and key of everything that is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        content = tomllib.loads(text)
+    except OSError as error:
+        raise CalibrationError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CalibrationError(f"{path}: {error}") from None
+    return _Reader(path, text, content).certificate()
 
 
-class PolynomialStatement(Statement):
-    """F = Σ c_i · x^i with the indication x, up to the fifth degree (ASTM E74, ISO 376)."""
-
-    kind: Literal["polynomial"] = "polynomial"
-    coefficients_N: Annotated[tuple[float, ...], Field(min_length=2, max_length=6)]
-    low: float
-    high: float
-
-    @model_validator(mode="after")
-    def _rises(self) -> Self:
-        if not self.low < self.high:
-            raise ValueError("the range does not rise")
-        if np.any(np.diff(self.force(np.linspace(self.low, self.high, 1001))) <= 0):
-            raise ValueError("the polynomial does not rise everywhere in its range")
-        return self
-
-    @property
-    def range(self) -> tuple[float, float]:
-        return self.low, self.high
-
-    def force(self, indication: Floats) -> Floats:
-        return np.asarray(np.polynomial.polynomial.polyval(indication, self.coefficients_N), dtype=np.float64)
-
-    def words(self, unit: str) -> str:
-        return f"polynomial of degree {len(self.coefficients_N) - 1} from {self.low:g} to {self.high:g} {unit}"
+def certificates(folder: Path) -> tuple[str, ...]:
+    """Names of those in `folder` (…/references)."""
+    return tuple(sorted(path.stem for path in folder.glob("*.toml"))) if folder.is_dir() else ()
 
 
-class SensitivityStatement(Statement):
-    """F = capacity · (x − zero) / output, with x, zero and output in mV/V."""
-
-    kind: Literal["sensitivity"] = "sensitivity"
-    capacity_N: Positive
-    output_mV_V: float
-    zero_mV_V: float = 0.0
-
-    @model_validator(mode="after")
-    def _has_an_output(self) -> Self:
-        if self.output_mV_V == 0:
-            raise ValueError("a load cell without an output tells no force")
-        return self
-
-    @property
-    def range(self) -> tuple[float, float]:
-        ends = (self.zero_mV_V, self.zero_mV_V + self.output_mV_V)
-        return min(ends), max(ends)
-
-    def force(self, indication: Floats) -> Floats:
-        return np.asarray(self.capacity_N * (indication - self.zero_mV_V) / self.output_mV_V, dtype=np.float64)
-
-    def words(self, unit: str) -> str:
-        return f"{self.output_mV_V:g} {unit} at {self.capacity_N:g} N, zero {self.zero_mV_V:g} {unit}"
+def certificate_named(folder: Path, name: str) -> LoadCellCertificate:
+    """Raises `CalibrationError` that names those there are."""
+    if name not in (there := certificates(folder)):
+        known = ", ".join(there) or "none"
+        raise CalibrationError(f"{folder}: there is no certificate '{name}' of a load cell; there are: {known}")
+    return read_certificate(folder / f"{name}.toml")
 
 
-class SeriesOfCertificate(Frozen):
-    """The readings that the laboratory took, in the indication's unit: what ISO 376's quantities come from."""
+_STATEMENTS = ("table", "polynomial", "sensitivity")
+_IDENTITY = ("name", "serial", "certificate", "laboratory", "calibrated", "expires", "unit", "resolution", "series")
 
-    forces_N: tuple[Positive, ...] = Field(min_length=1)
-    x1: tuple[float, ...] = ()
-    x2: tuple[float, ...] = ()
-    x3: tuple[float, ...] = ()
-    x4: tuple[float, ...] = Field((), description="falling, after x3")
-    x5: tuple[float, ...] = ()
-    x6: tuple[float, ...] = Field((), description="falling, after x5")
-    zero: tuple[float, float] | None = Field(None, description="i0 and if")
-    creep: tuple[float, float] | None = Field(None, description="i30 and i300")
 
-    @model_validator(mode="after")
-    def _of_one_length(self) -> Self:
-        for name, values in self.named():
-            if len(values) != len(self.forces_N):
-                raise ValueError(f"'{name}' has {len(values)} readings at {len(self.forces_N)} forces")
-        return self
+class _Reader:
+    """From TOML with units to the model; gathers what is wrong."""
 
-    def named(self) -> Iterator[tuple[str, tuple[float, ...]]]:
-        every = {"x1": self.x1, "x2": self.x2, "x3": self.x3, "x4": self.x4, "x5": self.x5, "x6": self.x6}
-        return ((name, values) for name, values in every.items() if values)
+    def __init__(self, path: Path, text: str, content: dict[str, Any]) -> None:
+        self.path, self.lines, self.content = path, text.splitlines(), content
+        self.problems: list[str] = []
 
-    def as_series(self) -> tuple[iso376.Series, ...]:
-        positions = {"x1": 0, "x2": 0, "x3": 1, "x4": 1, "x5": 2, "x6": 2}
-        return tuple(
-            iso376.Series(positions[name], name not in ("x4", "x6"), np.array(values, dtype=np.float64))
-            for name, values in self.named()
+    def certificate(self) -> LoadCellCertificate:
+        unit = self.content.get("unit", "mV/V" if "sensitivity" in self.content else "N")
+        if unit not in INDICATIONS:
+            self._problem(("unit",), f"'{unit}' is no unit of an indication; there are: {', '.join(INDICATIONS)}")
+        for key in self.content.keys() - {*_IDENTITY, *_STATEMENTS}:
+            self._problem((key,), "is not known here")
+        stated = [kind for kind in _STATEMENTS if kind in self.content]
+        if len(stated) != 1:
+            has = " and ".join(f"[{kind}]" for kind in stated) or "none"
+            self._problem((), f"one of [table], [polynomial] and [sensitivity] is wanted; there is {has}")
+        values = {key: self.content[key] for key in _IDENTITY if key in self.content and key != "series"}
+        values |= {"name": values.get("name", self.path.stem), "unit": unit}
+        if "resolution" in values:
+            kind = Kind.RATIO if unit == "mV/V" else Kind.FORCE
+            in_si = self._quantity(("resolution",), values["resolution"], kind)
+            values["resolution"] = in_si / units.FACTORS[kind].get(unit, 1.0)
+        self._give_up()
+        values["statement"] = getattr(self, f"_{stated[0]}")(self._section(stated[0]))
+        if "series" in self.content:
+            values["series"] = self._series(self._section("series"))
+        self._give_up()
+        try:
+            return LoadCellCertificate.model_validate(values)
+        except ValidationError as error:
+            for one in error.errors():
+                self._problem(_in_file(one["loc"], stated[0]), one["msg"].removeprefix("Value error, "))
+        self._give_up()
+        raise AssertionError("a certificate that is wrong has a problem")
+
+    def _table(self, section: dict[str, Any]) -> dict[str, Any]:
+        self._known("table", section, "indication", "force", "force_unit")
+        factor = self._force_factor("table", section)
+        forces = [force * factor for force in self._floats(("table", "force"), section.get("force"))]
+        indications = self._floats(("table", "indication"), section.get("indication"))
+        return {"kind": "table", "indications": indications, "forces_N": forces} | self._uncertainty(
+            "table", section, forces, factor
         )
 
+    def _polynomial(self, section: dict[str, Any]) -> dict[str, Any]:
+        self._known("polynomial", section, "coefficients", "range", "force_unit")
+        factor = self._force_factor("polynomial", section)
+        given = self._floats(("polynomial", "coefficients"), section.get("coefficients"))
+        ends = self._floats(("polynomial", "range"), section.get("range"))
+        if len(ends) != 2 and "range" in section:
+            self._problem(("polynomial", "range"), "two numbers are wanted: the least and the largest indication")
+        self._give_up()
+        values = {"kind": "polynomial", "coefficients_N": [c * factor for c in given], "low": ends[0], "high": ends[1]}
+        return values | self._uncertainty("polynomial", section, (), factor)
 
-class LoadCellCertificate(Frozen):
-    """What a certificate states of one load cell; `unit` and `resolution` are those of the indication."""
+    def _sensitivity(self, section: dict[str, Any]) -> dict[str, Any]:
+        self._known("sensitivity", section, "capacity", "output", "zero")
+        if self.content.get("unit", "mV/V") != "mV/V":
+            self._problem(("unit",), "with [sensitivity] the indication is in mV/V")
+        capacity = self._quantity(("sensitivity", "capacity"), section.get("capacity"), Kind.FORCE)
+        output = self._quantity(("sensitivity", "output"), section.get("output"), Kind.RATIO)
+        zero = self._quantity(("sensitivity", "zero"), section.get("zero", "0 mV/V"), Kind.RATIO)
+        values = {"kind": "sensitivity", "capacity_N": capacity, "output_mV_V": output, "zero_mV_V": zero}
+        return values | self._uncertainty("sensitivity", section, (), 1.0)
 
-    name: str = Field(min_length=1)
-    serial: str = ""
-    certificate: str = ""
-    laboratory: str = ""
-    calibrated: datetime.date | None = None
-    expires: datetime.date | None = None
-    unit: Literal["N", "kN", "mN", "kgf", "gf", "lbf", "mV/V"] = "N"
-    resolution: NotNegative = 0.0
-    statement: Annotated[TableStatement | PolynomialStatement | SensitivityStatement, Field(discriminator="kind")]
-    series: SeriesOfCertificate | None = None
+    def _series(self, section: dict[str, Any]) -> dict[str, Any]:
+        self._known("series", section, "force", "force_unit", "x1", "x2", "x3", "x4", "x5", "x6", "zero", "creep")
+        factor = self._force_factor("series", section)
+        forces = [force * factor for force in self._floats(("series", "force"), section.get("force"))]
+        kept = {key: value for key, value in section.items() if key[0] == "x" or key in ("zero", "creep")}
+        return kept | {"forces_N": forces}
 
-    def force_N(self, indication: ArrayLike) -> Floats:
-        """Of indications in `unit`; raises `DataError` where one lies outside the certificate's range or is NaN."""
-        x = np.asarray(indication, dtype=np.float64)
-        low, high = self.statement.range
-        edge = _EDGE * max(abs(low), abs(high))
-        outside = ~((x >= low - edge) & (x <= high + edge))
-        if np.any(outside):
-            raise DataError(
-                f"load cell {self.name}: an indication of {np.ravel(x[outside])[0]:.6g} {self.unit} is outside its "
-                f"certificate ({low:g} to {high:g} {self.unit}); use loads within it, or another load cell"
-            )
-        return self.statement.force(x)
+    def _uncertainty(
+        self, name: str, section: dict[str, Any], forces_N: Sequence[float], factor: float
+    ) -> dict[str, float]:
+        """Standard ones, relative and in N, that cover what is stated: '0.05 %', '0.02 N', or one for each force."""
+        k = section.get("k", 2)
+        if isinstance(k, bool) or not isinstance(k, int | float) or k <= 0:
+            self._problem((name, "k"), "the coverage factor is a number above zero, such as 2")
+            return {}
+        place = (name, "expanded_uncertainty")
+        stated = section.get("expanded_uncertainty")
+        if stated is None:
+            self._problem(place, "is missing: the force's expanded uncertainty, such as '0.05 %' or '0.02 N'")
+            return {}
+        relative, absolute = 0.0, 0.0
+        if isinstance(stated, list) and all(isinstance(u, int | float) for u in stated):
+            if len(stated) != len(forces_N) or min(stated, default=-1) < 0:
+                self._problem(place, f"{len(stated)} values at {len(forces_N)} forces; one for each, not below zero")
+                return {}
+            relative, absolute = _covering(np.array(forces_N), np.array(stated, dtype=np.float64) * factor)
+        else:
+            for text in stated if isinstance(stated, list) else [stated]:
+                share = units.share(str(text))
+                if share is not None:
+                    relative = float(np.hypot(relative, share))
+                else:
+                    absolute = float(np.hypot(absolute, self._quantity(place, text, Kind.FORCE)))
+        return {"relative_standard_uncertainty": relative / k, "standard_uncertainty_N": absolute / k, "k": float(k)}
 
-    def force_of_indicated_N(self, indicated_N: ArrayLike) -> Floats:
-        """The same where the instrument hands over newtons, whatever unit its certificate is written in."""
-        return self.force_N(np.asarray(indicated_N, dtype=np.float64) / self._newtons())
+    # --- small things
 
-    def estimate_N(self, indication: ArrayLike) -> Floats:
-        """Continued beyond the range: for the display and for readings without load, never for a point."""
-        return self.statement.force(np.asarray(indication, dtype=np.float64))
+    def _section(self, name: str) -> dict[str, Any]:
+        section = self.content[name]
+        if isinstance(section, dict):
+            return section
+        self._problem((name,), f"is to be a section [{name}]")
+        self._give_up()
+        return {}
 
-    def estimate_of_indicated_N(self, indicated_N: ArrayLike) -> Floats:
-        """`estimate_N` where the instrument hands over newtons."""
-        return self.estimate_N(np.asarray(indicated_N, dtype=np.float64) / self._newtons())
+    def _known(self, name: str, section: Mapping[str, Any], *keys: str) -> None:
+        more = () if name == "series" else ("expanded_uncertainty", "k")
+        for key in section.keys() - {*keys, *more}:
+            self._problem((name, key), f"is not known here; there are: {', '.join((*keys, *more))}")
 
-    def _newtons(self) -> float:
-        """One of the indication's unit in N."""
-        if self.unit == "mV/V":
-            raise DataError(f"load cell {self.name}: its certificate is for an output in mV/V, not for a force")
-        return units.FACTORS[Kind.FORCE][self.unit]
+    def _force_factor(self, name: str, section: Mapping[str, Any]) -> float:
+        try:
+            return units.factor(str(section.get("force_unit", "N")), Kind.FORCE)
+        except UnitError as error:
+            self._problem((name, "force_unit"), str(error))
+            return 1.0
 
-    def reference(self) -> Reference:
-        """For the record of a calibration that was made with it."""
-        low, high = self.statement.range
-        ends = self.statement.force(np.array([low, high]))
-        per_indication = abs(float(ends[1] - ends[0])) / (high - low)
-        return Reference(
-            name=self.name,
-            serial=self.serial,
-            certificate=self.certificate,
-            laboratory=self.laboratory,
-            calibrated=self.calibrated,
-            expires=self.expires,
-            relative_standard_uncertainty=self.statement.relative_standard_uncertainty,
-            standard_uncertainty_N=self.statement.standard_uncertainty_N,
-            resolution_N=self.resolution * per_indication,
-            statement=self.statement.words(self.unit),
-        )
+    def _floats(self, place: tuple[str, ...], given: object) -> list[float]:
+        if given is None:
+            self._problem(place, "is missing")
+            return []
+        if isinstance(given, list) and all(isinstance(x, int | float) and not isinstance(x, bool) for x in given):
+            return [float(x) for x in given]
+        self._problem(place, "a list of numbers is wanted, such as [0, 10, 20]")
+        return []
 
-    def expired(self, today: datetime.date) -> bool:
-        return self.expires is not None and today > self.expires
+    def _quantity(self, place: tuple[str, ...], given: object, kind: Kind) -> float:
+        if given is None:
+            self._problem(place, "is missing")
+            return 1.0
+        try:
+            return units.quantity(str(given), kind)
+        except UnitError as error:
+            self._problem(place, str(error))
+            return 1.0
 
-    def quantities(self) -> Quantities | None:
-        """Of ISO 376, with the class; None where the certificate has no series.
+    def _problem(self, place: tuple[str, ...], said: str) -> None:
+        line = self._line(place)
+        where = f"{self.path}: line {line}, " if line else f"{self.path}: "
+        self.problems.append(f"{where}'{'.'.join(place)}': {said}" if place else f"{self.path}: {said}")
 
-        Deflections are readings less the zero before; where the statement is the curve, Xa is its inverse.
-        """
-        if self.series is None:
-            return None
-        zero = self.series.zero[0] if self.series.zero else 0.0
-        low, high = self.statement.range
-        grid = np.linspace(low, high, 20001)
-        forces = self.statement.force(grid)
-        order = np.argsort(forces)
-        curve = np.interp(self.series.forces_N, forces[order], grid[order]) - zero
-        series = [iso376.Series(one.position, one.rising, one.deflections - zero) for one in self.series.as_series()]
-        return iso376.quantities_of_series(
-            f"load cell {self.name}",
-            self.series.forces_N,
-            series,
-            curve,
-            zeros=[iso376.ZeroDrift(*self.series.zero)] if self.series.zero else [],
-            creep=iso376.CreepPair(*self.series.creep) if self.series.creep else None,
-        )
+    def _line(self, place: tuple[str, ...]) -> int | None:
+        """Where the key, or its section, stands."""
+        section, key = (place[0], place[-1]) if len(place) > 1 else ("", place[0] if place else "")
+        inside, header = "", None
+        for number, line in enumerate(self.lines, 1):
+            if match := re.match(r"\s*\[\s*([\w-]+)\s*\]", line):
+                inside = match[1]
+                header = number if inside in (section, key) and header is None else header
+            elif inside == section and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
+                return number
+        return header
+
+    def _give_up(self) -> None:
+        if self.problems:
+            raise CalibrationError("\n".join(self.problems))
+
+
+def _covering(forces_N: Floats, uncertainties_N: Floats) -> tuple[float, float]:
+    """The least r and a with r² F² + a² ≥ u² at every entry, near u² in between."""
+    squares = uncertainties_N**2
+    if not squares.any():
+        return 0.0, 0.0
+    parts = np.column_stack((forces_N**2, np.full(len(forces_N), forces_N.max() ** 2)))
+    weights = np.maximum(squares, 1e-6 * squares.max())[:, None]
+    found, _ = nnls(parts / weights, squares / weights[:, 0])
+    fitted = parts @ found
+    if np.any((fitted <= 0) & (squares > 0)):
+        return 0.0, float(uncertainties_N.max())
+    scale = float(np.max(squares[squares > 0] / fitted[squares > 0]))
+    relative, absolute = np.sqrt(found * scale)
+    return float(relative), float(absolute * forces_N.max())
+
+
+def _in_file(place: tuple[int | str, ...], statement: str) -> tuple[str, ...]:
+    """A place in the model as one in the file."""
+    words = [str(part) for part in place if not isinstance(part, int) and part not in _STATEMENTS]
+    names = {"statement": statement, "forces_N": "force", "indications": "indication", "coefficients_N": "coefficients"}
+    return tuple(dict.fromkeys(names.get(word, word) for word in words)) or (statement,)

@@ -20,7 +20,7 @@ class Candidate(Frozen):
     """One model, fitted. Errors are relative errors of force (differences of ln F), root mean square."""
 
     model: Model
-    covariance: tuple[tuple[float, ...], ...] = ()
+    covariance: tuple[tuple[float, ...], ...] = ()  # of `model.parameters()`, in that order
     parameters_fitted: int
     aicc: float | None  # Akaike's criterion, corrected for few points; lower is better; None: too few points for it
     residual: NotNegative

@@ -70,11 +70,12 @@ class _Reader:
     def table(self) -> Table:
         load, responses = self._columns()
         self._give_up()
-        forces, raw_loads = self._forces(load)
+        measured = self._forces(load)
+        forces = _unloaded_at_zero(measured)
         answers = [self._resistances(column, forces) for column in responses]
         excluded = self._words(Role.EXCLUDED)
-        self._look_for_swapped(load, responses, raw_loads)
-        rows = self._rows(forces, responses, answers, excluded)
+        self._look_for_swapped(load, responses)
+        rows = self._rows(measured, forces, responses, answers, excluded)
         self._give_up()
         data, notes = dataset(rows)
         return Table(data, (*self.notes, *notes), self.area)
@@ -136,7 +137,8 @@ class _Reader:
             self.problems += problems
         return self._read[column.index].copy()
 
-    def _forces(self, load: Column) -> tuple[Floats, Floats]:
+    def _forces(self, load: Column) -> Floats:
+        """N, as they stand there."""
         raw = self._numbers(load)
         forces = raw * load.factor
         if load.kind is Kind.PRESSURE and self.area is not None:
@@ -156,7 +158,7 @@ class _Reader:
                 for row in below
             ]
         )
-        return np.where(np.abs(forces) <= ZERO * most, 0.0, np.where(forces < 0, 0.0, forces)), raw
+        return forces
 
     def _resistances(self, column: Column, forces: Floats) -> Floats:
         """Ω; infinity where it is open, NaN where nothing was read. What is no resistance under load is a problem."""
@@ -263,7 +265,14 @@ class _Reader:
 
     # --- rows
 
-    def _rows(self, forces: Floats, responses: tuple[Column, ...], answers: list[Floats], excluded: list[str]) -> Rows:
+    def _rows(
+        self,
+        measured: Floats,
+        forces: Floats,
+        responses: tuple[Column, ...],
+        answers: list[Floats],
+        excluded: list[str],
+    ) -> Rows:
         """All readings, one after the other, each with its series and direction."""
         series, down, insertion = self._numbered(Role.SERIES), self._stated_down(), self._numbered(Role.INSERTION)
         blank = np.all([np.isnan(ohm) for ohm in answers], axis=0)
@@ -292,6 +301,7 @@ class _Reader:
         use = np.concatenate([part[0] for part in parts])
         return Rows(
             lines=self.cells.lines[use],
+            measured=measured[use],
             forces=forces[use],
             resistances=np.concatenate([part[1] for part in parts]),
             series=np.concatenate([part[2] for part in parts]),
@@ -304,7 +314,11 @@ class _Reader:
         )
 
     def _order(
-        self, forces: Floats, column: Column, series: NDArray[np.int64] | None, down: NDArray[np.bool_] | None
+        self,
+        forces: Floats,
+        column: Column,
+        series: NDArray[np.int64] | None,
+        down: NDArray[np.bool_] | None,
     ) -> Order:
         if column.direction is not None:
             down = np.full(len(forces), column.direction.value == "down")
@@ -344,16 +358,22 @@ class _Reader:
             return (values - 32) / 1.8
         return values * column.factor
 
-    def _look_for_swapped(self, load: Column, responses: tuple[Column, ...], raw_loads: Floats) -> None:
+    def _look_for_swapped(self, load: Column, responses: tuple[Column, ...]) -> None:
         if responses[0].kind is not Kind.RESISTANCE or self.problems:
             return
-        raw = self._numbers(responses[0])
+        raw, raw_loads = self._numbers(responses[0]), self._numbers(load)
         good = np.isfinite(raw) & np.isfinite(raw_loads) & (raw > 0) & (raw_loads > 0)
         if checks.look_swapped(raw_loads[good], raw[good]):
             self.problems.append(
                 f"{self.cells.name}: columns '{load.heading}' and '{responses[0].heading}' look swapped: the numbers "
                 f"under '{responses[0].heading}' are round and rise like load steps, those under '{load.heading}' not"
             )
+
+
+def _unloaded_at_zero(measured: Floats) -> Floats:
+    """Exactly 0 where there is no load: what a load cell's zero wanders about."""
+    most = float(np.nanmax(measured, initial=0.0, where=np.isfinite(measured)))
+    return np.where(measured <= ZERO * most, 0.0, measured)
 
 
 def _at(values: NDArray[np.generic] | None, rows: NDArray[np.int64]) -> NDArray | None:  # type: ignore[type-arg]

@@ -116,9 +116,9 @@ def _turns(heights: Floats, reversal: float) -> list[int]:
             low = index if height < heights[low] else low
             high = index if height > heights[high] else high
             if height - heights[low] > reversal:
-                rising, extreme, turns = True, index, [low] if low else []
+                rising, extreme = True, index
             elif heights[high] - height > reversal:
-                rising, extreme, turns = False, index, [high] if high else []
+                rising, extreme = False, index
         elif (height >= heights[extreme]) == rising:
             extreme = index
         elif abs(height - heights[extreme]) > reversal:

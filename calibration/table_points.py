@@ -22,6 +22,7 @@ class Rows:
     """All readings in their order; arrays of equal length. No load is a force of 0; open is infinity or NaN there."""
 
     lines: Ints
+    measured: Floats  # forces as they were read
     forces: Floats
     resistances: Floats
     series: Ints
@@ -147,7 +148,7 @@ def _zero(rows: Rows, run: Ints) -> ZeroReading:
     return ZeroReading(
         series=series,
         before=bool(of_series.size and run[-1] < of_series[0]),
-        force_N=0.0,
+        force_N=float(rows.measured[run].mean()),
         resistance_ohm=float(np.exp(np.log(read).mean())) if read.size else None,
         time=time if time >= EPOCH else None,
     )

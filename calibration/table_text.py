@@ -177,7 +177,9 @@ def _rows(lines: list[str], separator: str, width: int, name: str, numbers: list
             engine="c",
         )
     except pd.errors.ParserError as error:
-        raise DataError(f"{name}: the rows cannot be read: {error}") from None
+        if "EOF inside string" not in str(error):
+            raise DataError(f"{name}: the rows cannot be read: {error}") from None
+        frame = pd.DataFrame()
     if len(frame) != len(lines):
         raise DataError(f"{name}: a quotation mark that is not closed, or a line break within a cell")
     frame = frame.fillna("")
@@ -195,7 +197,10 @@ def _rows(lines: list[str], separator: str, width: int, name: str, numbers: list
 
 def _decimal(rows: pd.DataFrame, found: tuple[Column, ...], separator: str, name: str) -> str:
     """',' where numbers have commas and none has a point."""
-    cells = pd.concat([rows[column.index] for column in found if column.kind is not None]).str.strip()
+    numbers = [rows[column.index] for column in found if column.kind is not None]
+    if not numbers:
+        return "."
+    cells = pd.concat(numbers).str.strip()
     with_comma = cells[cells.str.contains(",", regex=False)]
     if with_comma.empty or cells.str.contains(r"^[-+]?\d*\.\d", regex=True).any():
         return "."

@@ -1,4 +1,4 @@
-"""A station's folder for a virtual bench: configuration, cells, the sensors' calibrations, a load cell's certificate."""
+"""A station's folder for a virtual bench: configuration, cells, calibrations, and a load cell's certificate."""
 
 from __future__ import annotations
 

@@ -170,6 +170,8 @@ class CalibrationView(View):
     deeds: tuple[Deed, ...] = ()
     trouble: str = ""  # an instrument that does not answer, a force too high
     driven: bool = False  # a frame presses; else a person turns the screw
+    hands: bool = False  # a person is to do what the instruction says now, and to confirm it
+    overdue: bool = False  # it has waited for longer than was stated: take, repeat or skip
     simulated: bool = False
     record: str | None = None  # id of the signed calibration
 

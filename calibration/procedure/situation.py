@@ -30,6 +30,7 @@ class Situation:
     waited_s: float
     dwell_left_s: float
     overdue: bool
+    hands: bool  # a person is to do something, and to confirm it
     steps: int
     remaining_s: float | None
     deeds: tuple[Deed, ...]
@@ -60,6 +61,7 @@ def situation(plan: Plan, state: State) -> Situation:
         waited_s=max(0.0, waited) if seeking else 0.0,
         dwell_left_s=max(0.0, plan.dwell_s - (state.time - at_load)) if at_load is not None and seeking else 0.0,
         overdue=overdue,
+        hands=seeking and _hands(plan, state),
         steps=state.done + len(state.todo),
         remaining_s=_remaining_s(plan, state),
         deeds=allowed(plan, state),
@@ -85,10 +87,21 @@ def _force_ok(plan: Plan, state: State) -> bool:
 def _overdue(plan: Plan, state: State, waited: float) -> bool:
     """Waiting for rest, or for a press; never for a person's hands, who take the time that they take."""
     step, progress = state.step, state.progress
-    if step is None or step.kind is Kind.CREEP or progress.phase is Phase.BURST:
+    if step is None or progress.phase is Phase.BURST:
+        return False
+    if step.kind is Kind.CREEP and progress.at_load is not None:
         return False
     waits = progress.at_load is not None or plan.driven
     return waits and waited > plan.stability.longest_wait_s + (plan.dwell_s if progress.at_load is not None else 0.0)
+
+
+def _hands(plan: Plan, state: State) -> bool:
+    step, force = state.step, state.last.force_N
+    if step is None or state.progress.confirmed:
+        return False
+    if step.kind is Kind.REINSERT:
+        return not plan.reseats and (force is None or without_load(plan, state, force))
+    return step.kind is Kind.ZERO and not state.zeros and not plan.driven
 
 
 def _remaining_s(plan: Plan, state: State) -> float | None:

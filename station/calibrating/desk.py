@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from calibration.data import Meter, Reference
+from calibration.load_cell import LoadCellCertificate
 from calibration.procedure import Deed, Doing, Plan, begin, take_up
 from calibration.record import Calibration
-from calibration.reference import LoadCellCertificate
-from calibration.reference_file import certificate_named
+from calibration.reference import certificate_named
 from calibration.registry import Registry, read_calibration
 from calibration.results import Evaluation
 from drivers.interface import ForceGauge, Instrument, Press, PressureFrame, ResistanceMeter, SensorPress
@@ -327,7 +327,8 @@ class Desk:
                 f"{plan.limit_N:.4g} N"
             )
         if certificate is not None:
-            certificate.force_of_indicated_N([plan.least_load_N, plan.full_load_N])
+            for force in (plan.least_load_N, plan.full_load_N):
+                certificate.force_of_indicated_N(force)
 
     def _warnings(self, order: SessionOrder, certificate: LoadCellCertificate | None, now: float) -> list[str]:
         today = datetime.datetime.fromtimestamp(now, datetime.UTC).date()
@@ -349,9 +350,7 @@ class Desk:
 
 def _force_by(certificate: LoadCellCertificate | None) -> Callable[[float], float]:
     """Continued beyond the certificate's range, for readings without load and for conditioning."""
-    if certificate is None:
-        return float
-    return lambda indicated_N: float(certificate.estimate_of_indicated_N(indicated_N))
+    return float if certificate is None else certificate.estimate_of_indicated_N
 
 
 def _reference(certificate: LoadCellCertificate | None, name: str, identity: str) -> Reference:

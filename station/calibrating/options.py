@@ -6,7 +6,7 @@ import datetime
 from pathlib import Path
 
 from calibration.record import Calibration, CalibrationError
-from calibration.reference_file import certificates, read_certificate
+from calibration.reference import certificates, read_certificate
 from drivers.interface import ForceGauge, Press, PressureFrame, ResistanceMeter
 from drivers.registry import DRIVERS
 from station.calibrating.desk import Desk

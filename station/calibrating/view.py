@@ -47,6 +47,8 @@ def view_of(session: Session, trace: Trace = (), trouble: str = "", suspects: Se
         deeds=now.deeds,
         trouble=now.trouble or trouble,
         driven=session.plan.driven,
+        hands=now.hands,
+        overdue=now.overdue,
         simulated=session.simulated,
         record=state.record,
     )
@@ -57,9 +59,10 @@ def resting_view(session: Session) -> CalibrationView:
     view = view_of(session)
     if session.state.step is None:
         return view
-    quiet = {"force_ok": False, "force_stable": False, "resistance_stable": False, "taking": None, "waited_s": 0.0}
+    live = ("force_ok", "force_stable", "resistance_stable", "hands", "overdue")
+    quiet = dict.fromkeys(live, False) | {"taking": None, "waited_s": 0.0, "dwell_left_s": 0.0, "deeds": ()}
     text = "This calibration was interrupted. Take it up to go on with it."
-    return view.model_copy(update={"paused": True, "instruction": text, "deeds": (), "trouble": "", **quiet})
+    return view.model_copy(update={"paused": True, "instruction": text, "trouble": "", **quiet})
 
 
 def _point(index: int, point: Point, suspect: bool) -> PointView:

@@ -28,8 +28,8 @@ channels.add_to(app)
 results.add_to(app)
 simulate.add_to(app)
 app.add_typer(protocol.app, name="protocol")
-app.add_typer(database.app, name="db")
 app.add_typer(calibration.app, name="calibration")
+app.add_typer(database.app, name="db")
 app.add_typer(cell.app, name="cell")
 
 
@@ -60,6 +60,7 @@ def _words(error: Exception) -> str | None:
 
 def _plain_errors() -> tuple[type[Exception], ...]:
     """Those that say themselves what is wrong; imported only once something is."""
+    from calibration.data import DataError
     from calibration.record import CalibrationError
     from drivers.interface import InstrumentError
     from drivers.registry import SettingsError
@@ -74,6 +75,7 @@ def _plain_errors() -> tuple[type[Exception], ...]:
         ChannelError,
         ClientError,
         ConfigError,
+        DataError,
         DocumentError,
         InstrumentError,
         SettingsError,

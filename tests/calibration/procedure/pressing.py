@@ -118,8 +118,10 @@ class Bench:
         if Deed.CONFIRM in self.now.deeds and "confirm" in self.now.instruction and self.force_N < 0.1:
             self.do(Deed.CONFIRM)
         step = self.state.step
-        if not self.plan.driven and step is not None and self.state.paused is None:
-            self.goal_N = step.nominal_N
+        shown = self.state.last.force_N
+        if not self.plan.driven and step is not None and self.state.paused is None and not self.now.force_ok:
+            short = step.nominal_N - shown if shown is not None and step.nominal_N else 0.0
+            self.goal_N = max(0.0, self.force_N + short) if step.nominal_N else 0.0
         self.tick()
 
     def work(self, within_s: int = 5000) -> None:
