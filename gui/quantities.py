@@ -74,10 +74,10 @@ def share(fraction: float | None) -> str:
     if fraction is None or not math.isfinite(fraction):
         return NOTHING
     value = fraction * 100
-    if value == 0:
-        return "0 %"
-    decimals = 2 if abs(value) < 0.0095 else max(0, 1 - math.floor(math.log10(abs(value))))
-    return f"{_plain(value, min(decimals, 3))} %"
+    if abs(value) < 0.005:
+        return "0 %" if value == 0 else "< 0.01 %"
+    decimals = min(3, max(0, 1 - math.floor(math.log10(abs(value)))))
+    return f"{_plain(value, decimals)} %"
 
 
 def about(seconds: float | None) -> str:

@@ -163,9 +163,10 @@ class BudgetPanel(QWidget):
 
 
 def _cells(part: Component, variance: float) -> tuple[QTableWidgetItem, ...]:
-    bar = cell("")
-    bar.setData(SHARE, part.relative**2 / variance)
     evaluated = bool(part.evaluation)
+    bar = cell("" if evaluated else quantities.NOTHING, right=True)
+    if evaluated:
+        bar.setData(SHARE, part.relative**2 / variance)
     return (
         cell(part.name, part.note or part.name),
         cell(quantities.share(part.relative) if evaluated else "not known", part.note),

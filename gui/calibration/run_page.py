@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
@@ -24,6 +26,11 @@ WORDS = {
     Deed.SKIP: "Skip …",
     Deed.ABANDON: "Abandon …",
 }
+
+
+def together(text: str) -> str:
+    """A number and its unit stay on one line."""
+    return re.sub(r"(?<=\d) (?=(?:N|kPa|s|min|h)\b)", "\u00a0", text)
 
 
 class RunPage(QWidget):
@@ -142,7 +149,7 @@ class RunPage(QWidget):
         """`alive`: the service answers; `doing`: what it was asked and has not answered."""
         self._view = view
         put(self.title, f"{view.sensor}   –   {view.title}" + ("   –   PAUSED" if view.paused else ""))
-        put(self.instruction, view.instruction)
+        put(self.instruction, together(view.instruction))
         self.gauge.show_view(view, alive)
         self._show_lamps(view)
         self._show_progress(view)

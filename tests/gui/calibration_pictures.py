@@ -53,10 +53,17 @@ def settle(until: Callable[[], bool], window: CalibrationWindow) -> None:
         window.grab()
 
 
-def pictures(folder: Path, look: theme.Theme, width: int, height: int) -> None:
+DOCUMENTED = {"run": "calibration-run.png", "review": "calibration-review.png"}
+
+
+def pictures(folder: Path, look: theme.Theme, width: int, height: int, documentation: bool) -> None:
     """Page by page; the files are called after the page, the theme and the width."""
 
     def shoot(name: str) -> None:
+        if documentation:
+            if name in DOCUMENTED:
+                window.grab().save(str(folder / DOCUMENTED[name]), "PNG", 0)
+            return
         window.grab().save(str(folder / f"{name}-{look.name}-{width}.png"), "PNG")
 
     with FakeService() as service:
@@ -100,7 +107,8 @@ def pictures(folder: Path, look: theme.Theme, width: int, height: int) -> None:
         window.review.sign.click()
         settle(lambda: window.dialog is not None, window)
         assert window.dialog is not None
-        window.dialog.grab().save(str(folder / f"sign-{look.name}-{width}.png"), "PNG")
+        if not documentation:
+            window.dialog.grab().save(str(folder / f"sign-{look.name}-{width}.png"), "PNG")
         window.dialog.go.click()
         settle(lambda: window.certificate.record is not None, window)
         shoot("certificate")
@@ -112,13 +120,14 @@ def main() -> None:
     options.add_argument("folder", type=Path)
     options.add_argument("--theme", default="dark")
     options.add_argument("--size", default="1600x1000")
+    options.add_argument("--documentation", action="store_true", help="the two that the documentation shows")
     given = options.parse_args()
     application = QApplication(sys.argv[:1])
     look = theme.themed(given.theme)
     theme.apply(application, look)
     width, height = map(int, given.size.split("x"))
     given.folder.mkdir(parents=True, exist_ok=True)
-    pictures(given.folder, look, width, height)
+    pictures(given.folder, look, width, height, given.documentation)
 
 
 if __name__ == "__main__":
