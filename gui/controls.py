@@ -76,8 +76,10 @@ class Controls(QFrame):
         self._about.setProperty("role", "dim")
         self._reason = Banner("danger", theme)
         self._question = Banner("warning", theme)
+        self.calibration = QLabel()
         self._values: dict[str, tuple[QLabel, QLabel]] = {}
         self.buttons = {action: QPushButton(action.word) for action in Action}
+        self._calibration_dressed: tuple[str, bool] | None = None
         self._build()
         self.set_theme(theme)
         self._enable()
@@ -97,6 +99,7 @@ class Controls(QFrame):
         column.addWidget(self._reason)
         column.addWidget(self._question)
         column.addLayout(self._build_values())
+        column.addWidget(self.calibration)
         row = QHBoxLayout()
         row.setSpacing(8)
         for action, button in self.buttons.items():
@@ -197,8 +200,25 @@ class Controls(QFrame):
         self._put("Pressure", pressure)
         self._put("Temperature", quantities.temperature(view.temperature_degC))
         self._put("Test", quantities.duration(view.test_time_s))
+        self._show_calibration(view)
         self._fit_values(grow=another)  # else it would change to and fro, and each style sheet leaves something behind
         self._enable()
+
+    def _show_calibration(self, view: ChannelView) -> None:
+        """Which calibration the pressure comes from; in the warning's colour where something is wrong with it."""
+        text = view.calibration_warning
+        if not text and view.calibration is not None:
+            expires = f"expires {view.calibration_expires}" if view.calibration_expires else "no date of expiry"
+            text = f"Pressure by calibration {view.calibration}, {expires}"
+        look = (self._theme.name, bool(view.calibration_warning))
+        if look != self._calibration_dressed:
+            self._calibration_dressed = look
+            warn = f"color: {self._theme.warning}; font-weight: 600;"
+            self.calibration.setStyleSheet(warn if view.calibration_warning else f"color: {self._theme.dim};")
+        shown = f"⚠ {text}" if view.calibration_warning else text
+        if self.calibration.text() != shown:
+            self.calibration.setText(shown)
+        self.calibration.setVisible(bool(text))
 
     def value(self, name: str) -> str:
         """What stands under a caption, by its first word."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 
 from PySide6.QtCore import QSize, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from gui import icons, quantities
 from gui.theme import Theme
+from station.calibration_views import SessionView
 from station.readings import ChannelState, StationView
 
 ORDER = (
@@ -20,6 +22,7 @@ ORDER = (
     ChannelState.IDLE,
 )
 NAMES_SHOWN = 4
+CALIBRATE = "Calibrate …"
 
 
 def login_name() -> str:
@@ -32,6 +35,7 @@ def login_name() -> str:
 class Header(QWidget):
     channel_wanted = Signal(str)
     theme_wanted = Signal()
+    calibration_wanted = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -50,6 +54,10 @@ class Header(QWidget):
         self.operator.setFixedWidth(120)
         self.theme_button = QPushButton()
         self.theme_button.clicked.connect(self.theme_wanted)
+        self.calibrate = QPushButton(CALIBRATE)
+        self.calibrate.setProperty("role", "chip")
+        self.calibrate.setToolTip("Calibrate a pressure sensor against a load cell")
+        self.calibrate.clicked.connect(self.calibration_wanted)
         self._build()
         self.set_theme(theme)
 
@@ -70,6 +78,8 @@ class Header(QWidget):
             chip.clicked.connect(lambda _=False, state=state: self._show_next(state))
             row.addWidget(chip)
         row.addStretch(1)
+        row.addWidget(self.calibrate)
+        row.addSpacing(8)
         who = QLabel("Operator")
         who.setProperty("role", "dim")
         row.addWidget(who)
@@ -93,6 +103,16 @@ class Header(QWidget):
                 chip.setText(_chip_text(state, names))
                 chip.setToolTip(f"Show the next of: {', '.join(names)}")
                 chip.setVisible(bool(names))
+
+    def show_calibrations(self, sessions: Sequence[SessionView]) -> None:
+        """Those that go on, or wait to be taken up again."""
+        text = CALIBRATE
+        if len(sessions) == 1:
+            text = f"Calibration of {sessions[0].sensor}: step {sessions[0].step} of {sessions[0].steps}"
+        elif sessions:
+            text = f"{len(sessions)} calibrations …"
+        if self.calibrate.text() != text:
+            self.calibrate.setText(text)
 
     def _show_next(self, state: ChannelState) -> None:
         names = self._members[state]

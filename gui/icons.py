@@ -51,7 +51,9 @@ def square() -> QPainterPath:
 
 
 def ring() -> QPainterPath:
-    return _disc(0.44).subtracted(_disc(0.30))
+    path = _disc(0.44)
+    path.addPath(_disc(0.30))  # odd and even: a difference of paths would be made of chords
+    return path
 
 
 def alarm() -> QPainterPath:

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QSplitter, QVBo
 
 from gui import quantities, theme
 from gui.banners import Banner, Notices
+from gui.calibration.window import CalibrationWindow
 from gui.confirmation import Confirmation
 from gui.connection import LiveFeed, Requests
 from gui.controls import Action, Controls, allowed
@@ -21,6 +22,7 @@ from gui.history import RunHistory
 from gui.sparklines import Sparklines
 from gui.theme import DARK, LIGHT, Theme
 from gui.tiles import TileArea, TileGrid
+from station.calibration_views import CalibrationView, Stage
 from station.client import Client
 from station.readings import (
     CellEventKind,
@@ -35,13 +37,14 @@ from station.readings import (
 
 COMMAND_THREADS = 4  # a stop never waits behind another channel's pause
 MANY_CHANNELS = 12
+CALIBRATIONS_MS = 5000
 NOTHING_STOPS = "Closing this window stops no test"
 
 
 class MainWindow(QMainWindow):
     def __init__(self, url: str, token: str, look: Theme = DARK) -> None:
         super().__init__()
-        self.url = url
+        self.url, self._token = url, token
         self.look = look
         self.station: StationView | None = None
         self._connected = False
@@ -49,6 +52,8 @@ class MainWindow(QMainWindow):
         self._lost_because = ""
         self._present_run: str | None = None  # of the selected channel
         self.dialog: Confirmation | StartDialog | Answer | None = None
+        self.wizard: CalibrationWindow | None = None
+        self._session: str | None = None  # of a calibration that was looked at last
         self.feed = LiveFeed(url, token)
         self.questions = Requests(url, token)
         self.commands = Requests(url, token, threads=COMMAND_THREADS)
@@ -118,6 +123,9 @@ class MainWindow(QMainWindow):
         self.header.channel_wanted.connect(self.tiles.select)
         self.header.theme_wanted.connect(lambda: self.set_look(LIGHT if self.look is DARK else DARK))
         self.controls.asked.connect(self._act)
+        self.header.calibration_wanted.connect(self.calibrate)
+        self._calibrations = QTimer(self, interval=CALIBRATIONS_MS)
+        self._calibrations.timeout.connect(self._look_for_calibrations)
         self._countdown = QTimer(self, interval=250)
         self._countdown.timeout.connect(self._count_down)
 
@@ -128,10 +136,15 @@ class MainWindow(QMainWindow):
             part.set_theme(look)
         self.controls.set_theme(look)
         self.curves.set_theme(look)
+        if self.wizard is not None:
+            self.wizard.set_look(look)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """End the threads. The station does not notice."""
         self._countdown.stop()
+        self._calibrations.stop()
+        if self.wizard is not None:
+            self.wizard.close()
         self.curves.stop()
         self.history.stop()
         self.sparklines.stop()
@@ -209,6 +222,8 @@ class MainWindow(QMainWindow):
         self.controls.set_connected(True)
         self._where.setText(f"Connected to {self.url}")
         self.history.refresh()
+        self._look_for_calibrations()
+        self._calibrations.start()
         self.questions.ask(lambda station: station.events(), self.events.model.replace, self._say_failed)
 
     def _lose(self, why: str, wait_s: float) -> None:
@@ -219,6 +234,7 @@ class MainWindow(QMainWindow):
         self._where.setText(f"Not connected to {self.url}")
         self._count_down()
         self._countdown.start()
+        self._calibrations.stop()
 
     def _count_down(self) -> None:
         if self._lost_because == "connecting":
@@ -330,6 +346,34 @@ class MainWindow(QMainWindow):
             dialog.has_recorded,
             dialog.problem.say,
         )
+
+    # --- calibration
+
+    def calibrate(self) -> None:
+        """Open the wizard, on the calibration that it was closed on; or bring it to the front."""
+        if self.wizard is None:
+            who = self.header.operator.text().strip()
+            self.wizard = CalibrationWindow(self.url, self._token, self.look, who, self._session)
+            self.wizard.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            self.wizard.changed.connect(self._follow)
+            self.wizard.closed.connect(self._forget_wizard)
+            self.wizard.show()
+        self.wizard.raise_()
+        self.wizard.activateWindow()
+
+    def _follow(self, view: CalibrationView | None) -> None:
+        self._session = None if view is None or view.stage is Stage.SIGNED else view.session
+
+    def _forget_wizard(self) -> None:
+        self.wizard = None
+        self._look_for_calibrations()
+
+    def _look_for_calibrations(self) -> None:
+        """Silent where it fails: the station's own banner says what there is to say."""
+        if self._connected:
+            self.commands.ask(
+                lambda station: station.calibration_options().sessions, self.header.show_calibrations, lambda _: None
+            )
 
     def _entitle(self) -> None:
         name = self.station.name if self.station else self.url

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
 from gui.reduce import Array
 from gui.theme import Theme, font
 
-SYMBOLS = "●▲◇"
+SYMBOLS = "●▲▼◇○×"
 MOST_LINES = 150  # of markers on one screen
 AXIS_WIDTH = 62  # the same on all, so that plots above one another line up
 
@@ -68,6 +68,15 @@ class Band(pg.GraphicsObject):  # type: ignore[misc]
                 around_x = np.concatenate([x[part], x[part][::-1]])
                 around_y = np.concatenate([low[part], high[part][::-1]])
                 self._path.addPath(pg.arrayToQPath(around_x, around_y))
+        self.informViewBoundsChanged()
+        self.update()
+
+    def set_sideways(self, y: Array, left: Array, right: Array) -> None:
+        """Between two curves that are given as x over y."""
+        self.prepareGeometryChange()
+        self._path = QPainterPath()
+        if len(y) > 1:
+            self._path = pg.arrayToQPath(np.concatenate([left, right[::-1]]), np.concatenate([y, y[::-1]]))
         self.informViewBoundsChanged()
         self.update()
 

@@ -56,6 +56,41 @@ def resistance(ohms: float | None) -> str:
     return f"{_plain(ohms * factor, _decimals(ohms * factor, digits=4))} {unit}"
 
 
+def force(newtons: float | None) -> str:
+    if newtons is None or not math.isfinite(newtons):
+        return NOTHING
+    return f"{_plain(newtons, _decimals(newtons, digits=4) if abs(newtons) >= 1 else 3)} N"
+
+
+def kilopascals(pascals: float | None, digits: int = 3) -> str:
+    """To so many significant digits, without an uncertainty."""
+    if pascals is None or not math.isfinite(pascals):
+        return NOTHING
+    return f"{_plain(pascals / 1e3, _decimals(pascals / 1e3, digits))} kPa"
+
+
+def share(fraction: float | None) -> str:
+    """A relative uncertainty or error: two significant digits in per cent."""
+    if fraction is None or not math.isfinite(fraction):
+        return NOTHING
+    value = fraction * 100
+    if abs(value) < 0.005:
+        return "0 %" if value == 0 else "< 0.01 %"
+    decimals = min(3, max(0, 1 - math.floor(math.log10(abs(value)))))
+    return f"{_plain(value, decimals)} %"
+
+
+def about(seconds: float | None) -> str:
+    """A time to wait, as one says it: '40 s', '48 min', '2 h 10 min'."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOTHING
+    if seconds < 90:
+        return f"{max(0, round(seconds / 5) * 5)} s"
+    minutes = max(1, round(seconds / 60))
+    hours, rest = divmod(minutes if minutes < 60 else round(minutes / 5) * 5, 60)
+    return f"{minutes} min" if not hours else f"{hours} h {rest} min" if rest else f"{hours} h"
+
+
 def temperature(degC: float | None) -> str:
     return _fixed(degC, 1, "°C")
 

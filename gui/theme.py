@@ -165,6 +165,7 @@ def _stylesheet(theme: Theme) -> str:
     QLabel[role="caption"] {{ color: {theme.dim}; font-size: 11px; }}
     QLabel[role="value"] {{ font-size: 20px; font-weight: 600; }}
     QLabel[role="title"] {{ font-size: 24px; font-weight: 700; }}
+    QLabel[role="name"] {{ font-size: 15px; }}
     QLabel[role="heading"] {{ font-size: 15px; font-weight: 600; }}
 
     QPushButton {{ background: {theme.raised}; color: {theme.text}; border: 1px solid {theme.border};
@@ -188,6 +189,16 @@ def _stylesheet(theme: Theme) -> str:
     QPushButton[role="alarm-chip"] {{ min-height: 36px; font-weight: 700; border-radius: 18px;
         background: {theme.danger_fill}; color: white; border-color: {theme.danger}; }}
 
+    QPushButton[role="step"] {{ min-height: {TOUCH}px; font-size: 22px; font-weight: 600; padding: 0; }}
+    QPushButton[role="session"] {{ min-height: 56px; font-size: 15px; padding: 0 16px; text-align: left; }}
+
+    QProgressBar {{ background: {theme.raised}; border: 1px solid {theme.border}; border-radius: 7px;
+        min-height: 18px; max-height: 18px; }}
+    QProgressBar::chunk {{ background: {theme.accent}; border-radius: 6px; }}
+
+    QLineEdit[role="field"], QComboBox[role="field"] {{ min-height: {TOUCH - 4}px; font-size: 15px; }}
+    QLineEdit[wrong="true"] {{ border: 2px solid {theme.danger}; }}
+
     QLineEdit, QComboBox {{ background: {theme.raised}; color: {theme.text}; border: 1px solid {theme.border};
         border-radius: 7px; padding: 0 10px; min-height: 34px; selection-background-color: {theme.accent}; }}
     QLineEdit:focus, QComboBox:focus {{ border: 2px solid {theme.accent}; }}
@@ -206,6 +217,7 @@ def _stylesheet(theme: Theme) -> str:
     QListWidget::item:selected {{ background: {theme.accent}; color: {theme.window}; }}
     QTableView {{ border: 0; alternate-background-color: {theme.raised};
         selection-background-color: {theme.border}; selection-color: {theme.text}; }}
+    QTableView[role="roomy"]::item {{ padding-left: 6px; }}
     QHeaderView {{ background: {theme.surface}; }}
     QHeaderView::section {{ background: {theme.surface}; color: {theme.dim}; border: 0;
         border-bottom: 1px solid {theme.border}; padding: 5px 8px; font-size: 11px; }}

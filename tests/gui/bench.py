@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -208,7 +209,7 @@ class Bench:
     made: float = field(default_factory=time.time)
     events: list[EventView] = field(default_factory=list)
     questions: dict[str, str] = field(default_factory=dict)  # by channel
-    calibration_warnings: dict[str, str] = field(default_factory=dict)
+    calibration_warnings: dict[str, str] = field(default_factory=dict)  # by channel
 
     def __post_init__(self) -> None:
         S = ChannelState
@@ -314,6 +315,9 @@ class Bench:
             temperature_degC=here["temperature_degC"],
             question=self.questions.get(name) if flowing else None,
             instruments=instruments,
+            calibration=f"mfsr-{name} v3" if run.sensor else None,
+            calibration_expires=datetime.date(2027, 1, 31) if run.sensor else None,
+            calibration_warning=self.calibration_warnings.get(name, ""),
         )
 
     def run_view(self, run: Run) -> RunView:

@@ -18,6 +18,7 @@ from pydantic import TypeAdapter
 
 from station.readings import CellEvent, CellEventKind, ChannelState, ProtocolView
 from tests.gui.bench import CELLS, PROTOCOLS, Bench, Run
+from tests.gui.fake_calibration import FakeCalibrations, Refused
 
 AFTER = {
     "pause": ChannelState.PAUSED,
@@ -40,6 +41,7 @@ class FakeService:
 
     def __init__(self, bench: Bench | None = None, port: int = 0, token: str = "secret", period_s: float = 0.2) -> None:
         self.bench = bench or Bench()
+        self.calibrations = FakeCalibrations()
         self.token = token
         self.period_s = period_s
         self.commands: list[tuple[str, str, dict[str, Any]]] = []
@@ -107,13 +109,18 @@ class FakeService:
                 return
             time.sleep(self.delay_s)
             parts = url.path.strip("/").split("/")
-            if request.command == "POST":
+            content: str | bytes
+            if parts[0] in ("calibration", "calibrations"):
+                found = self.calibrations
+                told = found.post(parts, body) if request.command == "POST" else found.get(parts, query)
+                content = told if isinstance(told, bytes) else _json(told)
+            elif request.command == "POST":
                 content = self._command(parts[2], parts[1], body)
             else:
                 self.asked.append((url.path, query))
                 content = _json(self._get(parts, query))
             _reply(request, 200, content)
-        except Refusal as refusal:
+        except (Refusal, Refused) as refusal:
             _reply(request, refusal.status, json.dumps({"detail": str(refusal)}))
 
     def _get(self, parts: list[str], query: dict[str, str]) -> object:
@@ -213,8 +220,8 @@ def _json(content: object) -> str:
     return TypeAdapter(Any).dump_json(content).decode()
 
 
-def _reply(request: BaseHTTPRequestHandler, status: int, content: str) -> None:
-    data = content.encode()
+def _reply(request: BaseHTTPRequestHandler, status: int, content: str | bytes) -> None:
+    data = content.encode() if isinstance(content, str) else content
     try:
         request.send_response(status)
         request.send_header("Content-Type", "application/json")

@@ -49,3 +49,27 @@ def test_duration(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(("hertz", "text"), [(1e6, "1 MHz"), (1258.9, "1.26 kHz"), (50.0, "50 Hz"), (0.1, "100 mHz")])
 def test_frequency(hertz: float, text: str) -> None:
     assert quantities.frequency(hertz) == text
+
+
+@pytest.mark.parametrize(
+    ("newtons", "text"),
+    [(84.05, "84.05 N"), (0.02345, "0.023 N"), (-0.351, "−0.351 N"), (120.0, "120.0 N"), (None, "–")],
+)
+def test_force(newtons: float | None, text: str) -> None:
+    assert quantities.force(newtons) == text
+
+
+@pytest.mark.parametrize(
+    ("fraction", "text"),
+    [(0.0765, "7.7 %"), (0.0082, "0.82 %"), (0.00058, "0.058 %"), (0.123, "12 %"), (1e-6, "< 0.01 %"), (0.0, "0 %")],
+)
+def test_shares_have_two_digits(fraction: float, text: str) -> None:
+    assert quantities.share(fraction) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(3.0, "5 s"), (88.0, "90 s"), (100.0, "2 min"), (2880.0, "48 min"), (7800.0, "2 h 10 min"), (7190.0, "2 h")],
+)
+def test_times_to_wait_as_one_says_them(seconds: float, text: str) -> None:
+    assert quantities.about(seconds) == text
