@@ -93,6 +93,7 @@ class CalibrationWindow(QMainWindow):
         self.dialog: Confirmation | None = None
         self._alive = True
         self._doing: Deed | None = None
+        self._asked: Deed | None = None  # that `dialog` asks about
         self._fits_asked = 0
         self.polls = Requests(url, token)
         self.commands = Requests(url, token, threads=2)
@@ -305,6 +306,7 @@ class CalibrationWindow(QMainWindow):
 
     def _show(self, view: CalibrationView) -> None:
         self.view = view
+        self._withdraw_question(view)
         put(self.heading, f"Calibration of {view.sensor}")
         self.simulated.say(SIMULATED if view.simulated else "")
         self.trouble.say(view.trouble)
@@ -337,10 +339,10 @@ class CalibrationWindow(QMainWindow):
         elif deed is Deed.ABANDON:
             self._ask_reason(questions.abandon_question(self, view), deed, None)
         elif deed is Deed.CONFIRM and questions.seems_loaded(view):
-            self._ask(questions.no_load_question(self, view), lambda: self._do(deed, DeedOrder(), view))
+            self._ask(questions.no_load_question(self, view), deed, lambda: self._do(deed, DeedOrder(), view))
         elif deed is Deed.TAKE:
             question = questions.take_question(self, view)
-            self._ask(question, lambda: self._do(deed, DeedOrder(), view))
+            self._ask(question, deed, lambda: self._do(deed, DeedOrder(), view))
         else:
             self._do(deed, DeedOrder(point=point.index if point else None), view)
 
@@ -348,6 +350,7 @@ class CalibrationWindow(QMainWindow):
         asked_of = self.view
         self._ask(
             question,
+            deed,
             lambda: self._do(
                 deed,
                 question.order(point),
@@ -361,13 +364,24 @@ class CalibrationWindow(QMainWindow):
             return
         question = questions.sign_question(self, record.id, order.authorised_by, str(order.expires))
         asked_of = self.view
-        self._ask(question, lambda: self._do(Deed.SIGN, order, asked_of))
+        self._ask(question, Deed.SIGN, lambda: self._do(Deed.SIGN, order, asked_of))
 
-    def _ask(self, question: Confirmation, go: Callable[[], None]) -> None:
-        self.dialog = question
+    def _ask(self, question: Confirmation, deed: Deed, go: Callable[[], None]) -> None:
+        self.dialog, self._asked = question, deed
         question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         question.accepted.connect(go)
+        question.finished.connect(self._forget_question)
         question.open()
+
+    def _forget_question(self) -> None:
+        self.dialog = self._asked = None
+
+    def _withdraw_question(self, view: CalibrationView) -> None:
+        """A question that the calibration has answered by itself goes away."""
+        gone = self._asked is not None and self._asked not in view.deeds
+        needless = self._asked is Deed.CONFIRM and not questions.seems_loaded(view)
+        if self.dialog is not None and (gone or needless):
+            self.dialog.reject()
 
     def _do(self, deed: Deed, order: DeedOrder, asked_of: CalibrationView | None) -> None:
         """Where the session still stands where the question was asked: a reading that comes of itself is not taken."""

@@ -17,6 +17,7 @@ from pytestqt.qtbot import QtBot
 from calibration.record import Calibration
 from drivers.simulated.cell.sensor import Sensor
 from gui.calibration import window as window_module
+from gui.calibration.run_page import WORDS
 from gui.calibration.window import CalibrationWindow, Page
 from gui.theme import DARK
 from station.calibration_views import Deed
@@ -94,8 +95,13 @@ def plan(qtbot: QtBot, window: CalibrationWindow) -> None:
 def run(qtbot: QtBot, window: CalibrationWindow) -> None:
     """The drive presses; what is asked is answered."""
     confirm = window.run.keys[Deed.CONFIRM]
+
+    def asks() -> bool:
+        """Not while the drive still takes the load off."""
+        return confirm.isEnabled() and confirm.text() == WORDS[Deed.CONFIRM]
+
     while window.page is Page.RUN:
-        qtbot.waitUntil(lambda: window.page is not Page.RUN or confirm.isEnabled(), timeout=60_000)
+        qtbot.waitUntil(lambda: window.page is not Page.RUN or asks(), timeout=60_000)
         if window.page is Page.RUN:
             qtbot.mouseClick(confirm, LEFT)
     assert window.page is Page.REVIEW

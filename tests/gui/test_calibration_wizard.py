@@ -291,6 +291,10 @@ def test_no_load_is_confirmed_twice_where_the_load_cell_says_otherwise(
     assert window.run.keys[Deed.CONFIRM].text() == "There is no load …"
     click(qtbot, window.run.keys[Deed.CONFIRM])
     assert window.dialog is not None and "131.9 N" in window.dialog.text.text() and fake.deeds == []
+    window._show(session.view().model_copy(update=told | {"force_N": 0.01, "force_ok": True}))
+    assert window.dialog is None  # it was answered by the load cell
+    window._show(session.view().model_copy(update=told))
+    click(qtbot, window.run.keys[Deed.CONFIRM])
     answer(qtbot, window)
     qtbot.waitUntil(lambda: [deed for deed, _, _ in fake.deeds] == ["confirm"], timeout=5000)
 

