@@ -69,6 +69,7 @@ def fit(
 
     Nothing is stored where the data make no calibration; every problem is said with its line.
     """
+    from calibration.data import DataError
     from calibration.evaluate import Basis, evaluate
     from calibration.record import Calibration
     from calibration.registry import Registry
@@ -84,7 +85,10 @@ def fit(
     until = None if expires == "never" else _date(expires, "--expires") or day + datetime.timedelta(days=YEAR)
     cell = _reference(registry.folder, reference, force_uncertainty, day)
     basis = Basis(table.area, cell.reference, _meter(meter, meter_uncertainty))
-    evaluation = evaluate(table.data, basis)
+    try:
+        evaluation = evaluate(table.data, basis)
+    except DataError as error:
+        raise DataError("\n".join(f"{data}: {line}" for line in str(error).splitlines())) from None
     record = Calibration(
         sensor=name,
         version=max(registry.versions(name), default=0) + 1,
