@@ -1,0 +1,332 @@
+"""Complex non-linear least squares: a circuit fitted to a spectrum, without start values from a person.
+
+What is minimised is S = Σ |Z_i − Ẑ_i|²/|Z_i|² over all points (weights by the modulus of the data, so that all decades
+count alike), by the logarithms of the parameters. Standard errors follow from Cov = (JᵀJ)⁻¹·S/(2N − p) on logarithms,
+and intervals are those of Student's t there: a resistance of 10 Ω with a large error is 5 to 20 Ω, never negative.
+Validity: the noise is as the weights say; the errors are those of noise, not of a wrong circuit. See J. R. Macdonald and
+L. D. Potter, Solid State Ionics 24 (1987) 61; B. A. Boukamp, Solid State Ionics 20 (1986) 31.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.special import stdtrit
+
+from station.analysis.errors import AnalysisError
+from station.analysis.impedance.arcs import Arc, arcs, ordered
+from station.analysis.impedance.circuit import Circuit, Parameter, parse_circuit
+from station.analysis.impedance.elements import Complexes, Floats, Frequencies
+from station.analysis.impedance.solver import Minimum, minimise
+from station.analysis.impedance.spectrum import ImpedanceSpectrum
+from station.analysis.impedance.starts import starts as found_starts
+
+Weights: TypeAlias = Literal["modulus", "unit"] | ArrayLike
+ENOUGH = 3  # descents from different starts that end in the best minimum
+SAME = 1e-3  # relative difference of sums of squares that are one minimum
+SEARCH = 1e-6  # tolerance of a descent: a hundredth of a standard error; the best one is then brought to rest
+CORRELATED = 0.95
+UNCERTAIN = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class FittedParameter:
+    """A parameter with its standard error and 95 % interval, in `unit`; NaN errors where it was fixed."""
+
+    name: str
+    value: float
+    unit: str
+    standard_error: float
+    low_95: float
+    high_95: float
+    fixed: bool
+    at_bound: bool
+
+
+@dataclass(frozen=True, eq=False)
+class CircuitFit:
+    """A fitted circuit; `fit["R2"]` is a parameter's value."""
+
+    circuit: Circuit
+    spectrum: ImpedanceSpectrum
+    weighting: str
+    parameters: tuple[FittedParameter, ...]
+    correlation: Floats  # of the logarithms, in the order of `parameters`; NaN for those fixed
+    sum_of_squares: float  # Σ w²|Z − Ẑ|²
+    chi2_reduced: float  # the same by 2N − p
+    fitted_ohm: Complexes
+    arcs: tuple[Arc, ...]
+    starts: int  # descents made
+    reached: int  # how many of them ended in the best minimum
+    converged: bool
+
+    def __getitem__(self, name: str) -> float:
+        return self.parameter(name).value
+
+    def parameter(self, name: str) -> FittedParameter:
+        self.circuit.check_names({name: None})
+        return self.parameters[self.circuit.names.index(name)]
+
+    @property
+    def values(self) -> dict[str, float]:
+        return {each.name: each.value for each in self.parameters}
+
+    @property
+    def free(self) -> int:
+        """How many parameters were fitted."""
+        return sum(not each.fixed for each in self.parameters)
+
+    @property
+    def residuals(self) -> Complexes:
+        """(Z − Ẑ)/|Z|."""
+        relative: Complexes = (self.spectrum.impedance_ohm - self.fitted_ohm) / self.spectrum.modulus_ohm
+        return relative
+
+    @cached_property
+    def flags(self) -> tuple[str, ...]:
+        """What is to be doubted, in words."""
+        said = [f"{each.name} is at a bound of its range" for each in self.parameters if each.at_bound]
+        for each in self.parameters:
+            if each.standard_error > UNCERTAIN * each.value:
+                said.append(f"{each.name} is uncertain: standard error {each.standard_error / each.value:.0%}")
+        for row, column in zip(*np.triu_indices(len(self.parameters), 1), strict=True):
+            rho = self.correlation[row, column]
+            if abs(rho) > CORRELATED:
+                first, second = self.parameters[row].name, self.parameters[column].name
+                said.append(f"{first} and {second} are hardly told apart: correlation {rho:+.3f}")
+        if not self.converged:
+            said.append("the fit did not come to rest")
+        return tuple(said)
+
+    def frame(self) -> pd.DataFrame:
+        """The parameters as a table."""
+        rows = [
+            (each.name, each.value, each.standard_error, each.low_95, each.high_95, each.unit)
+            for each in self.parameters
+        ]
+        return pd.DataFrame(rows, columns=["parameter", "value", "standard error", "low 95 %", "high 95 %", "unit"])
+
+
+def fit_circuit(
+    spectrum: ImpedanceSpectrum,
+    circuit: str | Circuit,
+    *,
+    weights: Weights = "modulus",
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    fixed: Mapping[str, float] | None = None,
+    start: Mapping[str, float] | None = None,
+    starts: int = 16,
+    seed: int = 0,
+) -> CircuitFit:
+    """Fit `circuit` to `spectrum`.
+
+    `weights`: "modulus" (1/|Z| of the data), "unit", or standard uncertainties in Ω, one a point in the order of
+    `spectrum.frequency_Hz`, or an N × 2 array for the real and imaginary parts; given uncertainties are taken as they
+    are, otherwise the noise is estimated from the residuals. `bounds` and `fixed` by name ('n4': (0.4, 0.6)). `start`:
+    values to begin with; where all are given the only descent begins there. Otherwise descents begin at up to `starts`
+    places found in the data and end once the best minimum was reached three times. `seed` makes it repeatable.
+
+    Raises `AnalysisError` where a name is unknown or there are too few points.
+    """
+    circuit = parse_circuit(circuit) if isinstance(circuit, str) else circuit
+    problem = _Problem.of(spectrum, circuit, weights, bounds or {}, fixed or {})
+    circuit.check_names(start or {})
+    minima = _descents(problem, start or {}, starts, np.random.default_rng(seed))
+    best = min(minima, key=lambda each: each.sum_of_squares)
+    reached = sum(each.sum_of_squares <= best.sum_of_squares * (1 + SAME) for each in minima)
+    best = minimise(problem.model, best.x, problem.low, problem.high, most=300)
+    return _result(problem, best, len(minima), reached)
+
+
+def _descents(
+    problem: _Problem, start: Mapping[str, float], most: int, rng: np.random.Generator
+) -> list[Minimum]:
+    names, given = problem.circuit.names, {name: np.log(value) for name, value in start.items()}
+    if len(given) == len(names):
+        begin = np.array([given[name] for name in names])
+        return [minimise(problem.model, problem.begin(begin), problem.low, problem.high, tolerance=SEARCH, most=100)]
+    minima: list[Minimum] = []
+    best, reached = np.inf, 0
+    weights = problem.weights.mean(axis=0)
+    for begin in found_starts(
+        problem.circuit, problem.frequencies, problem.spectrum.impedance_ohm, weights, max(1, most), rng
+    ):
+        for name, value in given.items():
+            begin[names.index(name)] = value
+        minimum = minimise(problem.model, problem.begin(begin), problem.low, problem.high, tolerance=SEARCH)
+        minima.append(minimum)
+        if minimum.sum_of_squares < best * (1 - SAME):
+            best, reached = minimum.sum_of_squares, 1
+        elif minimum.sum_of_squares <= best * (1 + SAME):
+            best, reached = min(best, minimum.sum_of_squares), reached + 1
+        if reached >= ENOUGH:
+            break
+    return minima
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    """What is minimised, by the logarithms of the parameters that are not fixed."""
+
+    spectrum: ImpedanceSpectrum
+    circuit: Circuit
+    frequencies: Frequencies
+    weighting: str
+    weights: Floats  # 2 × N: of the real and the imaginary parts
+    free: Floats  # indices
+    template: Floats  # logarithms of all, with those fixed
+    low: Floats
+    high: Floats
+    held: frozenset[int]  # those with bounds or a value of a person
+
+    @classmethod
+    def of(
+        cls,
+        spectrum: ImpedanceSpectrum,
+        circuit: Circuit,
+        weights: Weights,
+        bounds: Mapping[str, tuple[float, float]],
+        fixed: Mapping[str, float],
+    ) -> _Problem:
+        circuit.check_names({**bounds, **fixed})
+        names = circuit.names
+        free = np.array([index for index, name in enumerate(names) if name not in fixed], dtype=int)
+        if 2 * len(spectrum) <= free.size:
+            raise AnalysisError(f"{circuit.text} has {free.size} parameters to fit: {len(spectrum)} points are too few")
+        template = np.zeros(len(names))
+        for name, value in fixed.items():
+            if not (value > 0 and np.isfinite(value)):
+                raise AnalysisError(f"{name} is fixed at {value}: it must be a positive number")
+            template[names.index(name)] = np.log(value)
+        limits = [_limits(circuit.parameters[index], spectrum, bounds) for index in free]
+        low, high = np.log(np.array(limits).reshape(-1, 2).T)
+        weighting, array = _weights(spectrum, weights)
+        held = frozenset(names.index(name) for name in {**bounds, **fixed})
+        return cls(spectrum, circuit, Frequencies(spectrum.frequency_Hz), weighting, array, free, template, low, high, held)
+
+    def begin(self, everything: Floats) -> Floats:
+        """The free ones, a little within their bounds."""
+        margin = 1e-3 * (self.high - self.low)
+        inside: Floats = np.clip(everything[self.free], self.low + margin, self.high - margin)
+        return inside
+
+    def everything(self, x: Floats) -> Floats:
+        full = self.template.copy()
+        full[self.free] = x
+        return full
+
+    def model(self, x: Floats) -> tuple[Floats, Callable[[], Floats]]:
+        values = np.exp(self.everything(x)).tolist()
+        root, real, imaginary = self.circuit.root, self.weights[0], self.weights[1]
+        left = root.impedance(self.frequencies, values) - self.spectrum.impedance_ohm
+
+        def jacobian() -> Floats:
+            slopes = np.array(root.gradient(self.frequencies, values)[1])[self.free]
+            return np.concatenate([slopes.real * real, slopes.imag * imaginary], axis=1).T
+
+        return np.concatenate([left.real * real, left.imag * imaginary]), jacobian
+
+
+def _weights(spectrum: ImpedanceSpectrum, given: Weights) -> tuple[str, Floats]:
+    if isinstance(given, str):
+        if given == "modulus":
+            return given, np.tile(1 / spectrum.modulus_ohm, (2, 1))
+        if given == "unit":
+            return given, np.ones((2, len(spectrum)))
+        raise AnalysisError(f"there are no weights '{given}': 'modulus', 'unit', or uncertainties in ohm")
+    sigma = np.asarray(given, dtype=float)
+    if sigma.shape not in ((len(spectrum),), (len(spectrum), 2)):
+        raise AnalysisError(f"{len(spectrum)} points need as many uncertainties, not an array of {sigma.shape}")
+    if not np.all((sigma > 0) & np.isfinite(sigma)):
+        raise AnalysisError("uncertainties must be positive numbers, in ohm")
+    return "sigma", 1 / (np.tile(sigma, (2, 1)) if sigma.ndim == 1 else sigma.T)
+
+
+def _limits(
+    parameter: Parameter, spectrum: ImpedanceSpectrum, bounds: Mapping[str, tuple[float, float]]
+) -> tuple[float, float]:
+    """Of a person, or far beyond what the spectrum could show."""
+    if parameter.name in bounds:
+        low, high = bounds[parameter.name]
+        if not 0 < low < high < np.inf:
+            raise AnalysisError(f"bounds of {parameter.name}: 0 < low < high is wanted, not {low:g} and {high:g}")
+        return low, high
+    modulus, omega = spectrum.modulus_ohm, 2 * np.pi * spectrum.frequency_Hz
+    least, most, slow, fast = 1e-4 * modulus.min(), 1e4 * modulus.max(), omega.min(), omega.max()
+    match parameter.kind.unit:
+        case "ohm":
+            return least, most
+        case "H":
+            return 1e-2 * least / fast, most / slow
+        case "ohm s^-0.5":
+            return least * slow**0.5, most * fast**0.5
+        case "F" | "S s^n":
+            return 1 / (most * max(fast, 1.0)), 1 / (least * min(slow, 1.0))
+        case "s":
+            return 1e-3 / fast, 1e4 / slow
+        case _:
+            return 0.1, 1.0
+
+
+def _result(problem: _Problem, best: Minimum, starts: int, reached: int) -> CircuitFit:
+    circuit, spectrum = problem.circuit, problem.spectrum
+    x = np.log(ordered(circuit, np.exp(problem.everything(best.x)), problem.held))[problem.free]
+    values = np.exp(problem.everything(x))
+    at_bound = problem.free[(x <= problem.low + 1e-6) | (x >= problem.high - 1e-6)]
+    chi2 = best.sum_of_squares / (2 * len(spectrum) - problem.free.size)
+    noise = 1.0 if problem.weighting == "sigma" else chi2
+    jacobian = problem.model(x)[1]()
+    covariance = np.zeros((values.size, values.size))
+    covariance[np.ix_(problem.free, problem.free)] = _covariance(jacobian) * noise
+    error = np.sqrt(covariance.diagonal())
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlation = covariance / np.outer(error, error)
+    t = float(stdtrit(2 * len(spectrum) - problem.free.size, 0.975))
+    parameters = tuple(
+        _fitted(circuit.parameters[index], values[index], error[index], t, index in problem.free, index in at_bound)
+        for index in range(values.size)
+    )
+    return CircuitFit(
+        circuit,
+        spectrum,
+        problem.weighting,
+        parameters,
+        correlation,
+        best.sum_of_squares,
+        chi2,
+        circuit.root.impedance(problem.frequencies, values.tolist()),
+        arcs(circuit, values, covariance),
+        starts,
+        reached,
+        best.converged,
+    )
+
+
+def _fitted(
+    parameter: Parameter, value: float, relative_error: float, t: float, free: bool, at_bound: bool
+) -> FittedParameter:
+    if not free:
+        nan = float("nan")
+        return FittedParameter(parameter.name, float(value), parameter.unit, nan, nan, nan, True, False)
+    spread = float(np.exp(min(700.0, t * relative_error)))
+    high = min(1.0, value * spread) if parameter.is_exponent else value * spread
+    error = float(value * relative_error)
+    return FittedParameter(
+        parameter.name, float(value), parameter.unit, error, float(value / spread), float(high), False, at_bound
+    )
+
+
+def _covariance(jacobian: Floats) -> Floats:
+    """(JᵀJ)⁻¹; a direction that the data do not tell gets a huge variance instead of none."""
+    scale = np.linalg.norm(jacobian, axis=0) + 1e-300
+    normal = (jacobian / scale).T @ (jacobian / scale)
+    eigenvalues, vectors = np.linalg.eigh(normal)
+    inverse = (vectors / np.maximum(eigenvalues, 1e-14)) @ vectors.T
+    covariance: Floats = inverse / np.outer(scale, scale)
+    return covariance
