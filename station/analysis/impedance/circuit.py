@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -14,6 +14,9 @@ from numpy.typing import ArrayLike
 from station.analysis.errors import AnalysisError
 from station.analysis.impedance.elements import Complexes, Element, Floats, Frequencies, ParameterKind, Value
 from station.analysis.impedance.grammar import CircuitError, Group, Named, Tree, parse
+
+
+Slopes: TypeAlias = Callable[[], list[Complexes]]  # ∂Z/∂ln p of each parameter, computed when asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +31,10 @@ class Leaf:
     def indices(self) -> tuple[int, ...]:
         return tuple(range(self.first, self.first + len(self.kind.parameters)))
 
-    def impedance(self, f: Frequencies, p: Sequence[Value]) -> Complexes:
-        return self.kind.impedance(f, p[self.first : self.first + len(self.kind.parameters)])
-
-    def gradient(self, f: Frequencies, p: Sequence[Value]) -> tuple[Complexes, tuple[Complexes, ...]]:
+    def evaluate(self, f: Frequencies, p: Sequence[Value]) -> tuple[Complexes, Slopes]:
         own = p[self.first : self.first + len(self.kind.parameters)]
         z = self.kind.impedance(f, own)
-        return z, self.kind.derivatives(f, own, z)
+        return z, lambda: list(self.kind.derivatives(f, own, z))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,10 @@ class Series:
     def indices(self) -> tuple[int, ...]:
         return tuple(index for part in self.parts for index in part.indices)
 
-    def impedance(self, f: Frequencies, p: Sequence[Value]) -> Complexes:
-        return functools.reduce(np.add, [part.impedance(f, p) for part in self.parts])
-
-    def gradient(self, f: Frequencies, p: Sequence[Value]) -> tuple[Complexes, tuple[Complexes, ...]]:
-        parts = [part.gradient(f, p) for part in self.parts]
-        z = functools.reduce(np.add, [z for z, _ in parts])
-        return z, tuple(slope for _, slopes in parts for slope in slopes)
+    def evaluate(self, f: Frequencies, p: Sequence[Value]) -> tuple[Complexes, Slopes]:
+        parts = [part.evaluate(f, p) for part in self.parts]
+        total = _sum([z for z, _ in parts])
+        return total, lambda: [slope for _, slopes in parts for slope in slopes()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +63,26 @@ class Parallel:
     def indices(self) -> tuple[int, ...]:
         return tuple(index for part in self.parts for index in part.indices)
 
-    def impedance(self, f: Frequencies, p: Sequence[Value]) -> Complexes:
-        z: Complexes = 1 / functools.reduce(np.add, [1 / part.impedance(f, p) for part in self.parts])
-        return z
+    def evaluate(self, f: Frequencies, p: Sequence[Value]) -> tuple[Complexes, Slopes]:
+        parts = [part.evaluate(f, p) for part in self.parts]
+        total: Complexes = 1 / _sum([1 / z for z, _ in parts])
 
-    def gradient(self, f: Frequencies, p: Sequence[Value]) -> tuple[Complexes, tuple[Complexes, ...]]:
-        parts = [part.gradient(f, p) for part in self.parts]
-        admittances = [1 / z for z, _ in parts]
-        z: Complexes = 1 / functools.reduce(np.add, admittances)
-        slopes: list[Complexes] = []
-        for admittance, (_, inner) in zip(admittances, parts, strict=True):
-            share = (z * admittance) ** 2
-            slopes.extend(share * slope for slope in inner)
-        return z, tuple(slopes)
+        def slopes() -> list[Complexes]:
+            result: list[Complexes] = []
+            for z, inner in parts:
+                share = total / z
+                share *= share
+                result.extend(share * slope for slope in inner())
+            return result
+
+        return total, slopes
+
+
+def _sum(parts: list[Complexes]) -> Complexes:
+    total = parts[0] + parts[1]
+    for part in parts[2:]:
+        total = total + part
+    return total
 
 
 Node: TypeAlias = Leaf | Series | Parallel
@@ -142,7 +146,7 @@ class Circuit:
         frequency = np.atleast_1d(np.asarray(frequency_Hz, dtype=float))
         if not np.all((frequency > 0) & np.isfinite(frequency)):
             raise AnalysisError("frequencies must be positive numbers, in Hz")
-        return self.root.impedance(Frequencies(frequency), self.vector(values).tolist())
+        return self.root.evaluate(Frequencies(frequency), self.vector(values).tolist())[0]
 
 
 def parse_circuit(text: str) -> Circuit:

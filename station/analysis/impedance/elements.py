@@ -11,6 +11,7 @@ Electrochem. Eng. 6 (1967) 329; N. Ogihara et al., J. Phys. Chem. C 119 (2015) 4
 
 from __future__ import annotations
 
+import cmath
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +44,8 @@ class Frequencies:
 
     def power(self, n: Value) -> Complexes:
         """(jω)^n, the branch that a constant-phase element means."""
-        powers: Complexes = np.exp(n * self.log_omega) * np.exp(0.5j * np.pi * n)
+        turn = cmath.exp(0.5j * np.pi * n) if isinstance(n, float) else np.exp(0.5j * np.pi * n)
+        powers: Complexes = np.exp(n * self.log_omega) * turn
         return powers
 
 

@@ -23,6 +23,7 @@ from station.analysis.errors import AnalysisError
 from station.analysis.impedance.arcs import Arc, arcs, ordered
 from station.analysis.impedance.circuit import Circuit, Parameter, parse_circuit
 from station.analysis.impedance.elements import Complexes, Floats, Frequencies
+from station.analysis.impedance.likelihood import Errors, errors
 from station.analysis.impedance.solver import Minimum, minimise
 from station.analysis.impedance.spectrum import ImpedanceSpectrum
 from station.analysis.impedance.starts import starts as found_starts
@@ -31,6 +32,7 @@ Weights: TypeAlias = Literal["modulus", "unit"] | ArrayLike
 ENOUGH = 3  # descents from different starts that end in the best minimum
 SAME = 1e-3  # relative difference of sums of squares that are one minimum
 SEARCH = 1e-6  # tolerance of a descent: a hundredth of a standard error; the best one is then brought to rest
+HOPELESS = 3.0  # times the best sum of squares: what a descent must come below in time
 CORRELATED = 0.95
 UNCERTAIN = 0.2
 
@@ -57,11 +59,10 @@ class CircuitFit:
     spectrum: ImpedanceSpectrum
     weighting: str
     parameters: tuple[FittedParameter, ...]
-    correlation: Floats  # of the logarithms, in the order of `parameters`; NaN for those fixed
+    covariance: Floats  # of the logarithms, in the order of `parameters`; zero for those fixed
     sum_of_squares: float  # Σ w²|Z − Ẑ|²
     chi2_reduced: float  # the same by 2N − p
     fitted_ohm: Complexes
-    arcs: tuple[Arc, ...]
     starts: int  # descents made
     reached: int  # how many of them ended in the best minimum
     converged: bool
@@ -87,6 +88,19 @@ class CircuitFit:
         """(Z − Ẑ)/|Z|."""
         relative: Complexes = (self.spectrum.impedance_ohm - self.fitted_ohm) / self.spectrum.modulus_ohm
         return relative
+
+    @cached_property
+    def correlation(self) -> Floats:
+        """Of the logarithms, in the order of `parameters`; NaN for those fixed."""
+        deviation = np.sqrt(self.covariance.diagonal())
+        with np.errstate(invalid="ignore", divide="ignore"):
+            matrix: Floats = self.covariance / np.outer(deviation, deviation)
+        return matrix
+
+    @cached_property
+    def arcs(self) -> tuple[Arc, ...]:
+        """The circuit's arcs by rising time constant, with characteristic frequencies and effective capacitances."""
+        return arcs(self.circuit, np.array([each.value for each in self.parameters]), self.covariance)
 
     @cached_property
     def flags(self) -> tuple[str, ...]:
@@ -153,13 +167,15 @@ def _descents(
         return [minimise(problem.model, problem.begin(begin), problem.low, problem.high, tolerance=SEARCH, most=100)]
     minima: list[Minimum] = []
     best, reached = np.inf, 0
-    weights = problem.weights.mean(axis=0)
+    weights = problem.weights.reshape(-1, 2).mean(axis=1)
     for begin in found_starts(
         problem.circuit, problem.frequencies, problem.spectrum.impedance_ohm, weights, max(1, most), rng
     ):
         for name, value in given.items():
             begin[names.index(name)] = value
-        minimum = minimise(problem.model, problem.begin(begin), problem.low, problem.high, tolerance=SEARCH)
+        minimum = minimise(
+            problem.model, problem.begin(begin), problem.low, problem.high, tolerance=SEARCH, hopeless=HOPELESS * best
+        )
         minima.append(minimum)
         if minimum.sum_of_squares < best * (1 - SAME):
             best, reached = minimum.sum_of_squares, 1
@@ -178,7 +194,7 @@ class _Problem:
     circuit: Circuit
     frequencies: Frequencies
     weighting: str
-    weights: Floats  # 2 × N: of the real and the imaginary parts
+    weights: Floats  # of the real and the imaginary part of each point in turn
     free: Floats  # indices
     template: Floats  # logarithms of all, with those fixed
     low: Floats
@@ -216,6 +232,10 @@ class _Problem:
         inside: Floats = np.clip(everything[self.free], self.low + margin, self.high - margin)
         return inside
 
+    @cached_property
+    def all_free(self) -> bool:
+        return self.free.size == len(self.circuit.names)
+
     def everything(self, x: Floats) -> Floats:
         full = self.template.copy()
         full[self.free] = x
@@ -223,29 +243,30 @@ class _Problem:
 
     def model(self, x: Floats) -> tuple[Floats, Callable[[], Floats]]:
         values = np.exp(self.everything(x)).tolist()
-        root, real, imaginary = self.circuit.root, self.weights[0], self.weights[1]
-        left = root.impedance(self.frequencies, values) - self.spectrum.impedance_ohm
+        z, slopes = self.circuit.root.evaluate(self.frequencies, values)
 
-        def jacobian() -> Floats:
-            slopes = np.array(root.gradient(self.frequencies, values)[1])[self.free]
-            return np.concatenate([slopes.real * real, slopes.imag * imaginary], axis=1).T
+        def gradients() -> Floats:
+            along = np.array(slopes())
+            rows: Floats = (along if self.all_free else along[self.free]).view(float)
+            return rows * self.weights
 
-        return np.concatenate([left.real * real, left.imag * imaginary]), jacobian
+        residuals: Floats = (z - self.spectrum.impedance_ohm).view(float) * self.weights
+        return residuals, gradients
 
 
 def _weights(spectrum: ImpedanceSpectrum, given: Weights) -> tuple[str, Floats]:
     if isinstance(given, str):
         if given == "modulus":
-            return given, np.tile(1 / spectrum.modulus_ohm, (2, 1))
+            return given, np.repeat(1 / spectrum.modulus_ohm, 2)
         if given == "unit":
-            return given, np.ones((2, len(spectrum)))
+            return given, np.ones(2 * len(spectrum))
         raise AnalysisError(f"there are no weights '{given}': 'modulus', 'unit', or uncertainties in ohm")
     sigma = np.asarray(given, dtype=float)
     if sigma.shape not in ((len(spectrum),), (len(spectrum), 2)):
         raise AnalysisError(f"{len(spectrum)} points need as many uncertainties, not an array of {sigma.shape}")
     if not np.all((sigma > 0) & np.isfinite(sigma)):
         raise AnalysisError("uncertainties must be positive numbers, in ohm")
-    return "sigma", 1 / (np.tile(sigma, (2, 1)) if sigma.ndim == 1 else sigma.T)
+    return "sigma", 1 / (np.repeat(sigma, 2) if sigma.ndim == 1 else sigma.ravel())
 
 
 def _limits(
@@ -276,57 +297,59 @@ def _limits(
 
 def _result(problem: _Problem, best: Minimum, starts: int, reached: int) -> CircuitFit:
     circuit, spectrum = problem.circuit, problem.spectrum
+    freedom = 2 * len(spectrum) - problem.free.size
     x = np.log(ordered(circuit, np.exp(problem.everything(best.x)), problem.held))[problem.free]
-    values = np.exp(problem.everything(x))
-    at_bound = problem.free[(x <= problem.low + 1e-6) | (x >= problem.high - 1e-6)]
-    chi2 = best.sum_of_squares / (2 * len(spectrum) - problem.free.size)
-    noise = 1.0 if problem.weighting == "sigma" else chi2
-    jacobian = problem.model(x)[1]()
-    covariance = np.zeros((values.size, values.size))
-    covariance[np.ix_(problem.free, problem.free)] = _covariance(jacobian) * noise
-    error = np.sqrt(covariance.diagonal())
-    with np.errstate(invalid="ignore", divide="ignore"):
-        correlation = covariance / np.outer(error, error)
-    t = float(stdtrit(2 * len(spectrum) - problem.free.size, 0.975))
-    parameters = tuple(
-        _fitted(circuit.parameters[index], values[index], error[index], t, index in problem.free, index in at_bound)
-        for index in range(values.size)
-    )
+    best = Minimum(x, best.sum_of_squares, problem.model(x)[1](), best.converged)
+    noise = 1.0 if problem.weighting == "sigma" else best.sum_of_squares / freedom
+    covariance = _covariance(best.gradients) * noise
+    sides = errors(problem.model, best, problem.low, problem.high, covariance, noise)
+    if sides.better is not None:
+        better = minimise(problem.model, sides.better.x, problem.low, problem.high, most=300)
+        return _result(problem, better, starts + 1, 1)
+    values, full = np.exp(problem.everything(x)), np.zeros((len(circuit.names), len(circuit.names)))
+    full[np.ix_(problem.free, problem.free)] = covariance
     return CircuitFit(
         circuit,
         spectrum,
         problem.weighting,
-        parameters,
-        correlation,
+        _parameters(problem, x, sides, float(stdtrit(freedom, 0.975))),
+        full,
         best.sum_of_squares,
-        chi2,
-        circuit.root.impedance(problem.frequencies, values.tolist()),
-        arcs(circuit, values, covariance),
+        best.sum_of_squares / freedom,
+        circuit.root.evaluate(problem.frequencies, values.tolist())[0],
         starts,
         reached,
         best.converged,
     )
 
 
-def _fitted(
-    parameter: Parameter, value: float, relative_error: float, t: float, free: bool, at_bound: bool
-) -> FittedParameter:
-    if not free:
-        nan = float("nan")
-        return FittedParameter(parameter.name, float(value), parameter.unit, nan, nan, nan, True, False)
-    spread = float(np.exp(min(700.0, t * relative_error)))
-    high = min(1.0, value * spread) if parameter.is_exponent else value * spread
-    error = float(value * relative_error)
-    return FittedParameter(
-        parameter.name, float(value), parameter.unit, error, float(value / spread), float(high), False, at_bound
-    )
+def _parameters(problem: _Problem, x: Floats, sides: Errors, t: float) -> tuple[FittedParameter, ...]:
+    nan = float("nan")
+    found = [
+        FittedParameter(each.name, float(np.exp(value)), each.unit, nan, nan, nan, True, False)
+        for each, value in zip(problem.circuit.parameters, problem.template, strict=True)
+    ]
+    for row, index in enumerate(problem.free):
+        value, down, up = float(np.exp(x[row])), float(sides.down[row]), float(sides.up[row])
+        low, high = (float(np.exp(np.clip(x[row] + by, -700, 700))) for by in (-t * down, t * up))
+        found[index] = FittedParameter(
+            found[index].name,
+            value,
+            found[index].unit,
+            value * max(down, up),
+            low,
+            min(1.0, high) if problem.circuit.parameters[index].is_exponent else high,
+            False,
+            bool(x[row] <= problem.low[row] + 1e-6 or x[row] >= problem.high[row] - 1e-6),
+        )
+    return tuple(found)
 
 
-def _covariance(jacobian: Floats) -> Floats:
+def _covariance(gradients: Floats) -> Floats:
     """(JᵀJ)⁻¹; a direction that the data do not tell gets a huge variance instead of none."""
-    scale = np.linalg.norm(jacobian, axis=0) + 1e-300
-    normal = (jacobian / scale).T @ (jacobian / scale)
-    eigenvalues, vectors = np.linalg.eigh(normal)
+    scale = np.linalg.norm(gradients, axis=1) + 1e-300
+    scaled = gradients / scale[:, None]
+    eigenvalues, vectors = np.linalg.eigh(scaled @ scaled.T)
     inverse = (vectors / np.maximum(eigenvalues, 1e-14)) @ vectors.T
     covariance: Floats = inverse / np.outer(scale, scale)
     return covariance

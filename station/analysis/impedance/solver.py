@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+from scipy.linalg.lapack import dposv
 
 from station.analysis.impedance.elements import Floats
 
+# Residuals at x, and a function that gives their gradients there: a row for each parameter.
+Model: TypeAlias = Callable[[Floats], tuple[Floats, Callable[[], Floats]]]
+PATIENCE = 12
 LONGEST_STEP = 3.0  # of a logarithm: a factor of twenty
 
 
@@ -24,61 +29,64 @@ class Minimum:
 
     x: Floats
     sum_of_squares: float
-    jacobian: Floats
+    gradients: Floats  # of the residuals: a row for each parameter
     converged: bool
 
 
 def minimise(
-    model: Callable[[Floats], tuple[Floats, Callable[[], Floats]]],
+    model: Model,
     start: Floats,
     low: Floats,
     high: Floats,
     *,
     tolerance: float = 1e-9,
     most: int = 60,
+    hopeless: float = np.inf,
 ) -> Minimum:
     """The local minimum of Σr² that is reached from `start`, with low ≤ x ≤ high.
 
-    `model(x)` returns the residuals r and a function that gives their Jacobian there. It ends when a step promises less
-    than `tolerance` of the sum, or after `most` steps (then not `converged`).
+    It ends when a step promises less than `tolerance` of the sum, or, not `converged`, after `most` steps, or where
+    twelve steps have not led below a sum of `hopeless`.
     """
-    x = np.clip(start, low, high)
+    x = np.minimum(np.maximum(start, low), high)
     residuals, slopes = model(x)
-    total = float(residuals @ residuals)
-    damping, growth = 1e-2, 2.0
-    jacobian = slopes()
-    for _ in range(most):
-        gradient = jacobian.T @ residuals
-        free = ~(((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0)))
-        step, promised = _step(jacobian[:, free], gradient[free], damping)
+    total, gradients = float(residuals @ residuals), slopes()
+    damping, growth = 0.1, 2.0
+    for steps in range(most):
+        if steps >= PATIENCE and total > hopeless:
+            break
+        step, promised = _step(gradients, residuals, x, low, high, damping)
         if promised <= tolerance * total:
-            return Minimum(x, total, jacobian, True)
-        trial = x.copy()
-        trial[free] += step
-        trial = np.clip(trial, low, high)
+            return Minimum(x, total, gradients, True)
+        trial = np.minimum(np.maximum(x + step, low), high)
         new_residuals, new_slopes = model(trial)
         new_total = float(new_residuals @ new_residuals)
         if new_total < total:
             gained = (total - new_total) / promised
-            damping *= max(0.1, 1 - (2 * gained - 1) ** 3)
-            growth = 2.0
-            x, residuals, total = trial, new_residuals, new_total
-            jacobian = new_slopes()
+            damping, growth = damping * max(0.1, 1 - (2 * gained - 1) ** 3), 2.0
+            x, residuals, total, gradients = trial, new_residuals, new_total, new_slopes()
         else:
             damping, growth = damping * growth, growth * 2
             if damping > 1e12:
-                return Minimum(x, total, jacobian, True)
-    return Minimum(x, total, jacobian, False)
+                return Minimum(x, total, gradients, True)
+    return Minimum(x, total, gradients, False)
 
 
-def _step(jacobian: Floats, gradient: Floats, damping: float) -> tuple[Floats, float]:
+def _step(
+    gradients: Floats, residuals: Floats, x: Floats, low: Floats, high: Floats, damping: float
+) -> tuple[Floats, float]:
     """A damped step, and by how much it lowers the sum of squares of the linear model."""
-    if not gradient.size:
-        return gradient, 0.0
-    normal = jacobian.T @ jacobian
-    scale = normal.diagonal() + 1e-30
-    step = np.linalg.solve(normal + np.diag(damping * scale + 1e-30), -gradient)
-    longest = float(np.abs(step).max())
+    normal, gradient = gradients @ gradients.T, gradients @ residuals
+    stuck = ((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0))
+    if stuck.any():
+        gradient[stuck] = 0.0
+        normal[stuck], normal[:, stuck] = 0.0, 0.0
+    damped = normal.copy()
+    damped.flat[:: x.size + 1] += damping * normal.diagonal() + 1e-30
+    _, step, failed = dposv(damped, -gradient)
+    if failed:
+        step = -gradient / damped.diagonal()
+    longest = float(np.abs(step).max(initial=0.0))
     if longest > LONGEST_STEP:
         step *= LONGEST_STEP / longest
-    return step, float(-2 * gradient @ step - step @ normal @ step)
+    return step, float(-2 * (gradient @ step) - step @ normal @ step)

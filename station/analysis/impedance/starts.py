@@ -112,7 +112,7 @@ def _evaluated(circuit: Circuit, node: Node, f: Frequencies, values: Floats) -> 
     for column, index in enumerate(node.indices):
         columns[index] = np.exp(values[:, column])[:, None]
     with np.errstate(all="ignore"):
-        z = node.impedance(f, columns)
+        z, _ = node.evaluate(f, columns)
     return np.nan_to_num(np.broadcast_to(z, (values.shape[0], f.omega.size)), nan=0.0, posinf=0.0, neginf=0.0)
 
 
