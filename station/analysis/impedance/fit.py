@@ -21,9 +21,10 @@ from scipy.special import stdtrit
 
 from station.analysis.errors import AnalysisError
 from station.analysis.impedance.arcs import Arc, arcs, ordered
-from station.analysis.impedance.circuit import Circuit, Parameter, parse_circuit
+from station.analysis.impedance.circuit import Circuit, Parameter
 from station.analysis.impedance.elements import Complexes, Floats, Frequencies
 from station.analysis.impedance.likelihood import Errors, errors
+from station.analysis.impedance.named import circuit_of
 from station.analysis.impedance.solver import Minimum, minimise
 from station.analysis.impedance.spectrum import ImpedanceSpectrum
 from station.analysis.impedance.starts import starts as found_starts
@@ -138,7 +139,7 @@ def fit_circuit(
     starts: int = 16,
     seed: int = 0,
 ) -> CircuitFit:
-    """Fit `circuit` to `spectrum`.
+    """Fit `circuit`, a name or a circuit string, to `spectrum`.
 
     `weights`: "modulus" (1/|Z| of the data), "unit", or standard uncertainties in Ω, one a point in the order of
     `spectrum.frequency_Hz`, or an N × 2 array for the real and imaginary parts; given uncertainties are taken as they
@@ -148,9 +149,12 @@ def fit_circuit(
 
     Raises `AnalysisError` where a name is unknown or there are too few points.
     """
-    circuit = parse_circuit(circuit) if isinstance(circuit, str) else circuit
+    circuit = circuit_of(circuit) if isinstance(circuit, str) else circuit
     problem = _Problem.of(spectrum, circuit, weights, bounds or {}, fixed or {})
     circuit.check_names(start or {})
+    for name, value in (start or {}).items():
+        if not (value > 0 and np.isfinite(value)):
+            raise AnalysisError(f"the start value of {name} is {value}: it must be a positive number")
     minima = _descents(problem, start or {}, starts, np.random.default_rng(seed))
     best = min(minima, key=lambda each: each.sum_of_squares)
     reached = sum(each.sum_of_squares <= best.sum_of_squares * (1 + SAME) for each in minima)
@@ -213,6 +217,8 @@ class _Problem:
         circuit.check_names({**bounds, **fixed})
         names = circuit.names
         free = np.array([index for index, name in enumerate(names) if name not in fixed], dtype=int)
+        if not free.size:
+            raise AnalysisError(f"all parameters of {circuit.text} are fixed: nothing is left to fit")
         if 2 * len(spectrum) <= free.size:
             raise AnalysisError(f"{circuit.text} has {free.size} parameters to fit: {len(spectrum)} points are too few")
         template = np.zeros(len(names))

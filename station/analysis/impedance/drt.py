@@ -1,0 +1,244 @@
+"""Distribution of relaxation times.
+
+Z(ω) = R∞ + jωL + 1/(jωC) + ∫ γ(ln τ)/(1 + jωτ) d ln τ, with γ ≥ 0 in Ω, by Tikhonov regularisation: what is minimised
+is Σ|Z − Ẑ|²/|Z|² + λ·∫(dγ/d ln τ)² d ln τ/γ₀², with γ₀ the span of the real part, so that λ has no unit and means the
+same for every cell. γ is linear between the points of a grid that reaches `BEYOND` past the measured frequencies on
+both sides. λ is given, or the largest at which what one part of the spectrum (real, imaginary) says predicts the
+other almost as well as at any.
+
+Sources: T. H. Wan, M. Saccoccio, C. Chen, F. Ciucci, Electrochim. Acta 184 (2015) 483 (regularisation, cross-validation
+of real and imaginary parts); C. L. Lawson and R. J. Hanson, Solving Least Squares Problems (1974), ch. 23 (γ ≥ 0).
+
+Validity: a consistent spectrum (`kramers_kronig`). Resolution ends where peaks are closer than about a decade, and a
+constant-phase tail is no relaxation: with a series capacitance part of it still shows as γ at the largest τ, which
+`DRT.tail` flags. Uncertainties are of the noise at the given λ; the bias of the regularisation is not in them.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from station.analysis.errors import AnalysisError
+from station.analysis.impedance.arcs import Estimate
+from station.analysis.impedance.elements import Complexes, Floats
+from station.analysis.impedance.kramers_kronig import has_tail
+from station.analysis.impedance.spectrum import ImpedanceSpectrum
+
+BEYOND = 1.0  # decades of the grid past the measured frequencies
+A_DECADE = 10  # points of the grid
+CANDIDATES: tuple[float, ...] = tuple(10.0 ** np.arange(-6.0, 0.51, 0.5))
+ALMOST = 1.1  # times the least error of prediction: the smoothest γ below it is chosen
+LEAST_SHARE = 0.01  # of the polarisation, that a peak has
+SIGNIFICANT = 3.0  # standard errors, that a peak has
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """A peak of γ, from one minimum to the next; what is insignificant is part of its neighbour.
+
+    The time constant is the centroid in ln τ.
+    """
+
+    time_constant_s: Estimate
+    frequency_Hz: float  # 1/(2πτ)
+    resistance_ohm: Estimate  # ∫γ d ln τ over the peak
+
+
+@dataclass(frozen=True, eq=False)
+class DRT:
+    """γ in Ω over τ in s; R∞, L and, where there is one, the series capacitance."""
+
+    spectrum: ImpedanceSpectrum
+    tau_s: Floats
+    gamma_ohm: Floats
+    gamma_error_ohm: Floats
+    high_frequency_resistance_ohm: float
+    inductance_H: float
+    capacitance_F: float | None
+    polarisation_ohm: Estimate  # ∫γ d ln τ over all, the sum of all peaks
+    regularisation: float  # λ
+    chosen_by: str
+    peaks: tuple[Peak, ...]
+    fitted_ohm: Complexes
+
+    @property
+    def residuals(self) -> Complexes:
+        """(Z − Ẑ)/|Z|."""
+        relative: Complexes = (self.spectrum.impedance_ohm - self.fitted_ohm) / self.spectrum.modulus_ohm
+        return relative
+
+    @property
+    def tail(self) -> bool:
+        """Whether γ is still large at the slow end: then diffusion or a blocking tail is in it, not a process."""
+        slow = self.tau_s > 1 / (2 * np.pi * self.spectrum.frequency_Hz[-1])
+        return bool(self.gamma_ohm[slow].max(initial=0.0) > 0.1 * self.gamma_ohm.max())
+
+
+def distribution_of_relaxation_times(
+    spectrum: ImpedanceSpectrum,
+    *,
+    regularisation: float | None = None,
+    capacitance: bool | None = None,
+    inductance: bool = True,
+    points_per_decade: int = A_DECADE,
+) -> DRT:
+    """γ(τ) of a spectrum with its peaks.
+
+    `regularisation`: λ; chosen by cross-validation of the real and imaginary parts unless given. `capacitance`: of a series
+    capacitance; None decides by the tail. Raises `AnalysisError` for fewer than ten points or a λ that is not positive.
+    """
+    if len(spectrum) < 10:
+        raise AnalysisError(f"a distribution of relaxation times needs ten points or more; there are {len(spectrum)}")
+    if regularisation is not None and not 0 < regularisation < np.inf:
+        raise AnalysisError(f"the regularisation must be a positive number, not {regularisation}")
+    series = has_tail(spectrum) if capacitance is None else capacitance
+    problem = _Problem.of(spectrum, series, inductance, points_per_decade)
+    chosen_by = "given"
+    if regularisation is None:
+        regularisation, chosen_by = problem.cross_validated(CANDIDATES), "cross-validation of real and imaginary parts"
+    return _result(problem, spectrum, regularisation, chosen_by)
+
+
+@dataclass(frozen=True, eq=False)
+class _Problem:
+    basis: Complexes  # points × unknowns, weighted: γ first, then R∞, L, 1/C where they are
+    data: Complexes  # weighted
+    tau: Floats
+    names: tuple[str, ...]
+    units: Floats  # of the unknowns after γ, as the basis has them
+    roughness: Floats
+
+    @classmethod
+    def of(cls, spectrum: ImpedanceSpectrum, series: bool, inductance: bool, a_decade: int) -> _Problem:
+        s = 2j * np.pi * spectrum.frequency_Hz
+        fast, slow = np.log10(1 / s[0].imag) - BEYOND, np.log10(1 / s[-1].imag) + BEYOND
+        tau = np.logspace(fast, slow, int(np.ceil((slow - fast) * a_decade)) + 1)
+        step = np.log(tau[1] / tau[0])
+        weight = np.full(tau.size, step)
+        weight[[0, -1]] = step / 2
+        columns = list((weight[:, None] / (1 + tau[:, None] * s)))
+        names, units = ["R"], [1.0]
+        columns.append(np.ones_like(s))
+        if inductance:
+            columns.append(s / s[0].imag)
+            names.append("L")
+            units.append(1 / s[0].imag)
+        if series:
+            columns.append(s[-1].imag / s)
+            names.append("1/C")
+            units.append(s[-1].imag)
+        modulus = spectrum.modulus_ohm
+        span = max(float(np.ptp(spectrum.impedance_ohm.real)), 1e-6 * float(modulus.max()))
+        slopes = np.diff(np.eye(tau.size), axis=0) / np.sqrt(step) / span
+        roughness = np.concatenate([slopes, np.zeros((tau.size - 1, len(names)))], axis=1)
+        basis = np.stack(columns, axis=1) / modulus[:, None]
+        return cls(basis, spectrum.impedance_ohm / modulus, tau, tuple(names), np.array(units), roughness)
+
+    def rows(self, parts: Sequence[str]) -> tuple[Floats, Floats]:
+        basis = {"real": self.basis.real, "imaginary": self.basis.imag}
+        data = {"real": self.data.real, "imaginary": self.data.imag}
+        return np.concatenate([basis[part] for part in parts]), np.concatenate([data[part] for part in parts])
+
+    def solve(self, regularisation: float, parts: Sequence[str] = ("real", "imaginary")) -> Floats:
+        basis, data = self.rows(parts)
+        matrix = np.concatenate([basis, np.sqrt(regularisation) * self.roughness])
+        right = np.concatenate([data, np.zeros(len(self.roughness))])
+        # Columns of one length: what nnls takes for zero is then the same for all.
+        length = np.linalg.norm(matrix, axis=0) + 1e-300
+        solution: Floats = nnls(matrix / length, right, maxiter=50 * matrix.shape[1])[0] / length
+        return solution
+
+    def cross_validated(self, candidates: Sequence[float]) -> float:
+        def error(regularisation: float) -> float:
+            total = 0.0
+            for fitted, other in (("real", "imaginary"), ("imaginary", "real")):
+                solution = self.solve(regularisation, (fitted,))
+                basis, data = self.rows((other,))
+                # What the fitted part cannot say (R∞ by the imaginary, L and C by the real part) is fitted to the other.
+                extra = basis[:, self.tau.size :]
+                left = data - basis[:, : self.tau.size] @ solution[: self.tau.size]
+                left = left - extra @ np.linalg.lstsq(extra, left, rcond=None)[0]
+                total += float(left @ left)
+            return total
+
+        errors = [error(each) for each in candidates]
+        return max(each for each, reached in zip(candidates, errors, strict=True) if reached <= ALMOST * min(errors))
+
+
+def _result(problem: _Problem, spectrum: ImpedanceSpectrum, regularisation: float, chosen_by: str) -> DRT:
+    solution = problem.solve(regularisation)
+    size = problem.tau.size
+    gamma = solution[:size]
+    basis, data = problem.rows(("real", "imaginary"))
+    left = data - basis @ solution
+    used = np.flatnonzero(solution > 0)
+    normal = basis[:, used].T @ basis[:, used]
+    smooth = regularisation * problem.roughness[:, used].T @ problem.roughness[:, used]
+    inverse = np.linalg.pinv(normal + smooth)
+    effective = float(np.trace(inverse @ normal))
+    variance = float(left @ left) / max(1.0, data.size - effective)
+    covariance = np.zeros((solution.size, solution.size))
+    covariance[np.ix_(used, used)] = inverse * variance
+    covariance = covariance[:size, :size]
+    weight = np.full(size, np.log(problem.tau[1] / problem.tau[0]))
+    weight[[0, -1]] /= 2
+    extra = dict(zip(problem.names, solution[size:] * problem.units, strict=True))
+    return DRT(
+        spectrum,
+        problem.tau,
+        gamma,
+        np.sqrt(covariance.diagonal()),
+        float(extra["R"]),
+        float(extra.get("L", 0.0)),
+        float(1 / extra["1/C"]) if extra.get("1/C") else None,
+        _integral(gamma, weight, covariance),
+        regularisation,
+        chosen_by,
+        _peaks(problem.tau, gamma, weight, covariance),
+        (problem.basis @ solution) * spectrum.modulus_ohm,
+    )
+
+
+def _integral(gamma: Floats, weight: Floats, covariance: Floats) -> Estimate:
+    return Estimate(float(weight @ gamma), float(np.sqrt(max(0.0, weight @ covariance @ weight))))
+
+
+def _peaks(tau: Floats, gamma: Floats, weight: Floats, covariance: Floats) -> tuple[Peak, ...]:
+    padded = np.concatenate([[0.0], gamma, [0.0]])
+    tops = np.flatnonzero((padded[1:-1] > padded[:-2]) & (padded[1:-1] >= padded[2:]))
+    if not tops.size:
+        return ()
+    valleys = [int(a + np.argmin(gamma[a : b + 1])) for a, b in itertools.pairwise(tops)]
+    edges = [0, *valleys, tau.size]
+    peaks = [_peak(tau, gamma, weight, covariance, low, high) for low, high in itertools.pairwise(edges)]
+    total = float(weight @ gamma)
+    while len(peaks) > 1:
+        weak = [number for number, peak in enumerate(peaks) if not _stands(peak, total)]
+        if not weak:
+            break
+        least = min(weak, key=lambda number: peaks[number].resistance_ohm.value)
+        inner = [edge for edge in (least, least + 1) if 0 < edge < len(edges) - 1]
+        del edges[max(inner, key=lambda edge: gamma[edges[edge]])]  # it joins its neighbour over the higher valley
+        peaks = [_peak(tau, gamma, weight, covariance, low, high) for low, high in itertools.pairwise(edges)]
+    return tuple(peaks)
+
+
+def _stands(peak: Peak, total: float) -> bool:
+    resistance = peak.resistance_ohm
+    return resistance.value > max(LEAST_SHARE * total, SIGNIFICANT * resistance.standard_error)
+
+
+def _peak(tau: Floats, gamma: Floats, weight: Floats, covariance: Floats, low: int, high: int) -> Peak:
+    share = np.zeros(tau.size)
+    share[low:high] = weight[low:high]
+    resistance = _integral(gamma, share, covariance)
+    centre = float(share @ (gamma * np.log(tau))) / resistance.value
+    lean = share * (np.log(tau) - centre) / resistance.value
+    error = float(np.sqrt(max(0.0, lean @ covariance @ lean)))
+    value = float(np.exp(centre))
+    return Peak(Estimate(value, value * error), 1 / (2 * np.pi * value), resistance)
