@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from station.cli import bench, channels, config, database, protocol, results, simulate
+from station.cli import analyse, bench, channels, config, database, protocol, results, simulate
 
 app = typer.Typer(
     name="cellstation",
@@ -27,6 +27,7 @@ config.add_to(app)
 channels.add_to(app)
 results.add_to(app)
 simulate.add_to(app)
+app.add_typer(analyse.app, name="analyse")
 app.add_typer(protocol.app, name="protocol")
 app.add_typer(database.app, name="db")
 
@@ -62,12 +63,14 @@ def _plain_errors() -> tuple[type[Exception], ...]:
     from drivers.interface import InstrumentError
     from drivers.registry import SettingsError
     from protocols.document import DocumentError
+    from station.analysis.errors import AnalysisError
     from station.channel import ChannelError
     from station.client import ClientError
     from station.config import ConfigError
     from station.store import StoreError
 
     return (
+        AnalysisError,
         CalibrationError,
         ChannelError,
         ClientError,

@@ -67,7 +67,7 @@ def export(
     from station.store import Archive
 
     archive = Archive(database_url(db))
-    write_export(archive, _resolved(archive, run_id), form, output, overwrite=overwrite)
+    write_export(archive, resolved(archive, run_id), form, output, overwrite=overwrite)
     console.print(str(output), markup=False)
 
 
@@ -81,11 +81,12 @@ def report(
     from station.store import Archive
 
     archive = Archive(database_url(db))
-    write_report(archive, _resolved(archive, run_id), output)
+    write_report(archive, resolved(archive, run_id), output)
     console.print(str(output), markup=False)
 
 
-def _resolved(archive: Archive, run_id: str) -> str:
+def resolved(archive: Archive, run_id: str) -> str:
+    """The id of a run, where it may be called 'last'."""
     if run_id != "last":
         return run_id
     views = archive.runs()

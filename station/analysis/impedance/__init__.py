@@ -10,7 +10,8 @@ Every function takes arrays or a spectrum and returns a frozen result; none read
 negative where a cell is capacitive; conventions and circuits are in docs/impedance.md.
 """
 
-from station.analysis.impedance.arcs import Arc, Estimate
+from station.analysis.estimate import Estimate
+from station.analysis.impedance.arcs import Arc
 from station.analysis.impedance.circuit import Circuit, Parameter, parse_circuit
 from station.analysis.impedance.conductivity import (
     VTF,
@@ -26,6 +27,7 @@ from station.analysis.impedance.fit import CircuitFit, FittedParameter, fit_circ
 from station.analysis.impedance.grammar import CircuitError
 from station.analysis.impedance.kramers_kronig import KramersKronig, kramers_kronig
 from station.analysis.impedance.named import NAMED, NamedCircuit, circuit_of
+from station.analysis.impedance.pores import PoreResistance, pore_resistance
 from station.analysis.impedance.selection import Candidate, Selection, select_circuit
 from station.analysis.impedance.series import FittedSeries, fit_series
 from station.analysis.impedance.spectrum import ImpedanceSpectrum, from_arrays, from_frame, from_sweep
@@ -49,6 +51,7 @@ __all__ = [
     "NamedCircuit",
     "Parameter",
     "Peak",
+    "PoreResistance",
     "Selection",
     "circuit_of",
     "conductivity_S_per_m",
@@ -63,5 +66,6 @@ __all__ = [
     "high_frequency_intercept_ohm",
     "kramers_kronig",
     "parse_circuit",
+    "pore_resistance",
     "select_circuit",
 ]

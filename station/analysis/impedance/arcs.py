@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from station.analysis.estimate import Estimate
 from station.analysis.impedance.circuit import Circuit, Leaf, Node, Parallel, Series
 from station.analysis.impedance.elements import Floats
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A value with its standard error, in the unit that the name says."""
-
-    value: float
-    standard_error: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +150,7 @@ def _arc(circuit: Circuit, pair: _Pair, values: Floats, covariance: Floats) -> A
 
 
 def propagated(quantity: Callable[[Floats], float], values: Floats, covariance: Floats) -> Estimate:
-    """A positive function of parameters, with the standard error that follows from their covariance (of logarithms)."""
+    """A positive function of parameters, with the uncertainty that follows from their covariance (of logarithms)."""
     step = 1e-5
     slopes = np.empty(values.size)
     for index in range(values.size):
@@ -165,4 +159,4 @@ def propagated(quantity: Callable[[Floats], float], values: Floats, covariance: 
         down[index] *= np.exp(-step)
         slopes[index] = (np.log(quantity(up)) - np.log(quantity(down))) / (2 * step)
     value = quantity(values)
-    return Estimate(value, value * float(np.sqrt(max(0.0, slopes @ covariance @ slopes))))
+    return Estimate(value, value * math.sqrt(max(0.0, float(slopes @ covariance @ slopes))))

@@ -15,7 +15,6 @@ from station.analysis.errors import AnalysisError
 from station.analysis.impedance.elements import Complexes, Element, Floats, Frequencies, ParameterKind, Value
 from station.analysis.impedance.grammar import CircuitError, Group, Named, Tree, parse
 
-
 Slopes: TypeAlias = Callable[[], list[Complexes]]  # ∂Z/∂ln p of each parameter, computed when asked for
 
 

@@ -26,7 +26,7 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.special import fdtri, stdtrit
 
 from station.analysis.errors import AnalysisError
-from station.analysis.impedance.arcs import Estimate
+from station.analysis.estimate import Estimate
 from station.analysis.impedance.elements import Floats
 from station.analysis.impedance.spectrum import ImpedanceSpectrum
 
@@ -218,7 +218,7 @@ def _best_t0(total: Callable[[float], float], coldest: float) -> float:
     lowest = np.flatnonzero((values <= padded[:-2]) & (values <= padded[2:]))
     found = [(float(values[each]), float(grid[each])) for each in lowest]
     for each in lowest:
-        low, high = grid[max(0, each - 1)], grid[min(STARTS - 1, each + 1)]
+        low, high = float(grid[max(0, int(each) - 1)]), float(grid[min(STARTS - 1, int(each) + 1)])
         result = minimize_scalar(total, bounds=(low, high), method="bounded", options={"xatol": 1e-9 * coldest})
         found.append((float(result.fun), float(result.x)))
     return min(found)[1]
@@ -257,9 +257,7 @@ def _line(x: Floats, y: Floats, weight: Floats) -> _Line:
     variance = total / (x.size - 2)
     of_intercept = float(1 / w.sum() + mean_x**2 / spread)
     correlation = float(-mean_x / spread / np.sqrt(of_intercept / spread))
-    return _Line(
-        slope, intercept, (variance / spread) ** 0.5, (variance * of_intercept) ** 0.5, correlation, total
-    )
+    return _Line(slope, intercept, (variance / spread) ** 0.5, (variance * of_intercept) ** 0.5, correlation, total)
 
 
 def _checked(

@@ -32,15 +32,10 @@ class Frequencies:
     def __init__(self, frequency_Hz: Floats) -> None:
         self.omega: Floats = 2 * np.pi * np.asarray(frequency_Hz, dtype=float)
         self.log_omega: Floats = np.log(self.omega)
-        self.s: Complexes = 1j * self.omega
-        self.log_s: Complexes = self.log_omega + 0.5j * np.pi
+        self.s: Complexes = np.asarray(1j * self.omega, dtype=complex)
+        self.log_s: Complexes = np.asarray(self.log_omega + 0.5j * np.pi, dtype=complex)
         self.ones: Complexes = np.ones(self.omega.size, dtype=complex)
-        self._warburg: Complexes = (1 - 1j) / np.sqrt(self.omega)
-
-    @property
-    def warburg(self) -> Complexes:
-        """(1 − j)/√ω."""
-        return self._warburg
+        self.warburg: Complexes = (1 - 1j) / np.sqrt(self.omega)
 
     def power(self, n: Value) -> Complexes:
         """(jω)^n, the branch that a constant-phase element means."""

@@ -3,8 +3,8 @@
 What is minimised is S = Σ |Z_i − Ẑ_i|²/|Z_i|² over all points (weights by the modulus of the data, so that all decades
 count alike), by the logarithms of the parameters. Standard errors follow from Cov = (JᵀJ)⁻¹·S/(2N − p) on logarithms,
 and intervals are those of Student's t there: a resistance of 10 Ω with a large error is 5 to 20 Ω, never negative.
-Validity: the noise is as the weights say; the errors are those of noise, not of a wrong circuit. See J. R. Macdonald and
-L. D. Potter, Solid State Ionics 24 (1987) 61; B. A. Boukamp, Solid State Ionics 20 (1986) 31.
+Validity: the noise is as the weights say; the errors are those of noise, not of a wrong circuit. See J. R. Macdonald
+and L. D. Potter, Solid State Ionics 24 (1987) 61; B. A. Boukamp, Solid State Ionics 20 (1986) 31.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from station.analysis.errors import AnalysisError
@@ -162,9 +162,7 @@ def fit_circuit(
     return _result(problem, best, len(minima), reached)
 
 
-def _descents(
-    problem: _Problem, start: Mapping[str, float], most: int, rng: np.random.Generator
-) -> list[Minimum]:
+def _descents(problem: _Problem, start: Mapping[str, float], most: int, rng: np.random.Generator) -> list[Minimum]:
     names, given = problem.circuit.names, {name: np.log(value) for name, value in start.items()}
     if len(given) == len(names):
         begin = np.array([given[name] for name in names])
@@ -199,7 +197,7 @@ class _Problem:
     frequencies: Frequencies
     weighting: str
     weights: Floats  # of the real and the imaginary part of each point in turn
-    free: Floats  # indices
+    free: NDArray[np.intp]  # indices
     template: Floats  # logarithms of all, with those fixed
     low: Floats
     high: Floats
@@ -230,7 +228,9 @@ class _Problem:
         low, high = np.log(np.array(limits).reshape(-1, 2).T)
         weighting, array = _weights(spectrum, weights)
         held = frozenset(names.index(name) for name in {**bounds, **fixed})
-        return cls(spectrum, circuit, Frequencies(spectrum.frequency_Hz), weighting, array, free, template, low, high, held)
+        return cls(
+            spectrum, circuit, Frequencies(spectrum.frequency_Hz), weighting, array, free, template, low, high, held
+        )
 
     def begin(self, everything: Floats) -> Floats:
         """The free ones, a little within their bounds."""

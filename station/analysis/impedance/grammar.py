@@ -62,7 +62,9 @@ def parse(text: str) -> Tree:
     reader = _Reader(text)
     tree = reader.series()
     if not reader.ended:
-        reader.fail(f"'{reader.next}' closes nothing" if reader.next in ")]" else f"'{reader.next}' does not belong here")
+        reader.fail(
+            f"'{reader.next}' closes nothing" if reader.next in ")]" else f"'{reader.next}' does not belong here"
+        )
     return tree
 
 

@@ -64,7 +64,9 @@ class KramersKronig:
         rms = f"rms {100 * self.rms[0]:.2f} % (real), {100 * self.rms[1]:.2f} % (imaginary), M = {self.elements}"
         if not off.size:
             return f"consistent: every point within {100 * self.limit:.1f} %, {rms}"
-        where = f"{off.min():.3g} Hz" if off.size == 1 else f"{off.size} points from {off.min():.3g} to {off.max():.3g} Hz"
+        where = (
+            f"{off.min():.3g} Hz" if off.size == 1 else f"{off.size} points from {off.min():.3g} to {off.max():.3g} Hz"
+        )
         state = "consistent but for" if self.consistent else "violated at"
         return f"{state} {where}, beyond {100 * self.limit:.1f} %; {rms}"
 

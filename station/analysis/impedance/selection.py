@@ -1,7 +1,7 @@
 """Which circuit a spectrum supports.
 
-With unknown noise, AICc = m·ln(S/m) + 2k + 2k(k + 1)/(m − k − 1) and BIC = m·ln(S/m) + k·ln m, where m = 2N real data, S
-the weighted sum of squares and k the number of parameters with the noise. Lower is better; a difference of 10 is
+With unknown noise, AICc = m·ln(S/m) + 2k + 2k(k + 1)/(m − k − 1) and BIC = m·ln(S/m) + k·ln m, where m = 2N real data,
+S the weighted sum of squares and k the number of parameters with the noise. Lower is better; a difference of 10 is
 decisive, one below 2 says nothing. K. P. Burnham and D. R. Anderson, Model Selection and Multimodel Inference, 2nd ed.
 (2002), ch. 2.
 

@@ -74,8 +74,8 @@ def from_sweep(sweep: Spectrum | SpectrumView) -> ImpedanceSpectrum:
 
 # Headings of columns, without spaces and in lower case: the quantity, and the sign by which the values are multiplied.
 _FREQUENCY = ("frequency", "freq", "f")
-_REAL = ("real", "re(z)", "re", "z'", "zreal", "z_real", "zre", "re_z")
-_IMAGINARY = ("imaginary", "imag", "im(z)", "im", "z''", 'z"', "zimag", "z_imag", "zim", "im_z")
+_REAL = ("real", "realimpedance", "re(z)", "re", "z'", "zreal", "z_real", "zre", "re_z")
+_IMAGINARY = ("imaginary", "imaginaryimpedance", "imag", "im(z)", "im", "z''", 'z"', "zimag", "z_imag", "zim", "im_z")
 _UNITS = {
     "": 1.0,
     "hz": 1.0,

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from station.analysis.impedance.circuit import Circuit, Leaf, Node, Parallel, Parameter, Series
+from station.analysis.impedance.circuit import Circuit, Leaf, Node, Parallel, Parameter
 from station.analysis.impedance.elements import Complexes, Floats, Frequencies
 
 ARC_EXPONENT = 0.82  # between a depressed and a perfect arc
 TAIL_EXPONENTS = (0.5, 0.7, 0.9)
-SAMPLES = 48  # shapes of a block with more inside than one arc
+SAMPLES = 120  # shapes of a block with more inside than one arc
 COMBINATIONS = 4000
 APART = 1.0  # of a logarithm: how far the shapes of two starts are from each other
 
@@ -41,9 +41,7 @@ def starts(
     blocks = [_shapes(circuit, node, f, impedance, rng) for node in circuit.blocks]
     chosen = _combinations(blocks, rng)
     scales, sums = _scales(blocks, chosen, impedance, weights)
-    internal = np.concatenate(
-        [block.values[chosen[:, column]] for column, block in enumerate(blocks)], axis=1
-    )
+    internal = np.concatenate([block.values[chosen[:, column]] for column, block in enumerate(blocks)], axis=1)
     given: list[Floats] = []
     for row in np.argsort(sums):
         if len(given) == most:
@@ -54,15 +52,16 @@ def starts(
         yield _vector(circuit, blocks, chosen[row], scales[row])
 
 
-def _shapes(
-    circuit: Circuit, node: Node, f: Frequencies, impedance: Complexes, rng: np.random.Generator
-) -> Shapes:
+def _shapes(circuit: Circuit, node: Node, f: Frequencies, impedance: Complexes, rng: np.random.Generator) -> Shapes:
     parameters = [circuit.parameters[index] for index in node.indices]
     fastest, slowest = -f.log_omega.max(), -f.log_omega.min()
     if isinstance(node, Leaf) and len(parameters) == 1:
         values = np.zeros((1, 1))
     elif isinstance(node, Leaf) and node.kind.symbol == "Q":
         values = np.array([[0.0, np.log(n)] for n in TAIL_EXPONENTS])
+    elif isinstance(node, Leaf) and len(parameters) == 2:  # a scale and a time constant
+        tau = np.linspace(fastest + 0.5, slowest + 3.0, 14)
+        values = np.stack([np.zeros(tau.size), tau], axis=1)
     elif _is_arc(node):
         count = int(np.clip(2.2 * (slowest - fastest) / np.log(10), 4, 18))
         tau = np.linspace(fastest + 0.5, slowest, count)
@@ -75,7 +74,9 @@ def _shapes(
 
 
 def _is_arc(node: Node) -> bool:
-    kinds = sorted(part.kind.symbol for part in node.parts if isinstance(part, Leaf)) if isinstance(node, Parallel) else []
+    kinds = (
+        sorted(part.kind.symbol for part in node.parts if isinstance(part, Leaf)) if isinstance(node, Parallel) else []
+    )
     return isinstance(node, Parallel) and len(node.parts) == 2 and kinds in (["C", "R"], ["Q", "R"])
 
 
