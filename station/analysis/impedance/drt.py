@@ -14,12 +14,13 @@ m = 1 is a capacitance, and m is given or that of the least sum. What it does no
 which `DRT.tail` flags.
 
 Validity: a consistent spectrum (`kramers_kronig`). Resolution ends where peaks are closer than about a decade.
-Uncertainties are of the noise at the given λ and m; the bias of the regularisation is not in them, and the tails of a
-depressed arc may show as small peaks beside it.
+Uncertainties are of the noise at the given λ and m, from repetitions with as much of it. The bias of the regularisation
+is not in them, and the tails of a depressed arc may show as small peaks beside it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
@@ -39,6 +40,7 @@ A_DECADE = 10  # points of the grid
 CANDIDATES: tuple[float, ...] = tuple(10.0 ** np.arange(-6.0, 0.51, 0.5))
 ALMOST = 1.1  # times the least error of prediction: the smoothest γ below it is chosen
 EXPONENTS: tuple[float | None, ...] = tuple(0.05 * number for number in range(8, 21))
+REPETITIONS = 40  # with other noise, for the uncertainties
 SEARCH = 1e-3  # λ while the tail's exponent is found
 LEAST_SHARE = 0.01  # of the polarisation, that a peak has
 LARGE_SHARE = 0.1  # of one that is less than three standard errors
@@ -176,6 +178,9 @@ class _Problem:
         left, rough = data - basis @ solution, self.roughness @ solution
         return float(left @ left + regularisation * rough @ rough)
 
+    def with_data(self, data: Complexes) -> _Problem:
+        return dataclasses.replace(self, data=data)
+
     def cross_validated(self, candidates: Sequence[float]) -> float:
         def error(regularisation: float) -> float:
             total = 0.0
@@ -197,17 +202,7 @@ def _result(problem: _Problem, spectrum: ImpedanceSpectrum, regularisation: floa
     solution = problem.solve(regularisation)
     size = problem.tau.size
     gamma = solution[:size]
-    basis, data = problem.rows(("real", "imaginary"))
-    left = data - basis @ solution
-    used = np.flatnonzero(solution > 0)
-    normal = basis[:, used].T @ basis[:, used]
-    smooth = regularisation * problem.roughness[:, used].T @ problem.roughness[:, used]
-    inverse = np.linalg.pinv(normal + smooth)
-    effective = float(np.trace(inverse @ normal))
-    variance = float(left @ left) / max(1.0, data.size - effective)
-    covariance = np.zeros((solution.size, solution.size))
-    covariance[np.ix_(used, used)] = inverse * variance
-    covariance = covariance[:size, :size]
+    covariance = _covariance(problem, solution, regularisation)
     weight = np.full(size, np.log(problem.tau[1] / problem.tau[0]))
     weight[[0, -1]] /= 2
     extra = dict(zip(problem.names, solution[size:] * problem.units, strict=True))
@@ -226,6 +221,25 @@ def _result(problem: _Problem, spectrum: ImpedanceSpectrum, regularisation: floa
         _peaks(problem.tau, gamma, weight, covariance),
         (problem.basis @ solution) * spectrum.modulus_ohm,
     )
+
+
+def _covariance(problem: _Problem, solution: Floats, regularisation: float) -> Floats:
+    """Of γ, from repetitions with other noise: γ ≥ 0 makes of it what no formula says."""
+    basis, data = problem.rows(("real", "imaginary"))
+    left = data - basis @ solution
+    used = np.flatnonzero(solution > 0)
+    normal = basis[:, used].T @ basis[:, used]
+    smooth = regularisation * problem.roughness[:, used].T @ problem.roughness[:, used]
+    effective = float(np.trace(np.linalg.pinv(normal + smooth) @ normal))
+    noise = math.sqrt(float(left @ left) / max(1.0, data.size - effective))
+    rng, fitted = np.random.default_rng(0), problem.basis @ solution
+    samples = [
+        problem.with_data(fitted + noise * (rng.normal(size=fitted.size) + 1j * rng.normal(size=fitted.size))).solve(
+            regularisation
+        )[: problem.tau.size]
+        for _ in range(REPETITIONS)
+    ]
+    return np.cov(np.array(samples), rowvar=False)
 
 
 def _integral(gamma: Floats, weight: Floats, covariance: Floats) -> Estimate:

@@ -9,6 +9,7 @@ and L. D. Potter, Solid State Ionics 24 (1987) 61; B. A. Boukamp, Solid State Io
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -170,9 +171,10 @@ def _descents(problem: _Problem, start: Mapping[str, float], most: int, rng: np.
     minima: list[Minimum] = []
     best, reached = np.inf, 0
     weights = problem.weights.reshape(-1, 2).mean(axis=1)
-    for begin in found_starts(
-        problem.circuit, problem.frequencies, problem.spectrum.impedance_ohm, weights, max(1, most), rng
-    ):
+    places = found_starts(
+        problem.circuit, problem.frequencies, problem.spectrum.impedance_ohm, weights, rng, problem.held
+    )
+    for begin in itertools.islice(places, max(1, most)):
         for name, value in given.items():
             begin[names.index(name)] = value
         minimum = minimise(
@@ -198,6 +200,7 @@ class _Problem:
     weighting: str
     weights: Floats  # of the real and the imaginary part of each point in turn
     free: NDArray[np.intp]  # indices
+    fixed: Mapping[str, float]
     template: Floats  # logarithms of all, with those fixed
     low: Floats
     high: Floats
@@ -228,9 +231,8 @@ class _Problem:
         low, high = np.log(np.array(limits).reshape(-1, 2).T)
         weighting, array = _weights(spectrum, weights)
         held = frozenset(names.index(name) for name in {**bounds, **fixed})
-        return cls(
-            spectrum, circuit, Frequencies(spectrum.frequency_Hz), weighting, array, free, template, low, high, held
-        )
+        frequencies = Frequencies(spectrum.frequency_Hz)
+        return cls(spectrum, circuit, frequencies, weighting, array, free, dict(fixed), template, low, high, held)
 
     def begin(self, everything: Floats) -> Floats:
         """The free ones, a little within their bounds."""
@@ -332,8 +334,8 @@ def _result(problem: _Problem, best: Minimum, starts: int, reached: int) -> Circ
 def _parameters(problem: _Problem, x: Floats, sides: Errors, t: float) -> tuple[FittedParameter, ...]:
     nan = float("nan")
     found = [
-        FittedParameter(each.name, float(np.exp(value)), each.unit, nan, nan, nan, True, False)
-        for each, value in zip(problem.circuit.parameters, problem.template, strict=True)
+        FittedParameter(each.name, problem.fixed.get(each.name, nan), each.unit, nan, nan, nan, True, False)
+        for each in problem.circuit.parameters
     ]
     for row, index in enumerate(problem.free):
         value, down, up = float(np.exp(x[row])), float(sides.down[row]), float(sides.up[row])

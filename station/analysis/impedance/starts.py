@@ -35,17 +35,23 @@ class Shapes:
 
 
 def starts(
-    circuit: Circuit, f: Frequencies, impedance: Complexes, weights: Floats, most: int, rng: np.random.Generator
+    circuit: Circuit,
+    f: Frequencies,
+    impedance: Complexes,
+    weights: Floats,
+    rng: np.random.Generator,
+    held: frozenset[int] = frozenset(),
 ) -> Iterator[Floats]:
-    """Vectors of logarithms of all parameters, the most promising first, at most `most`."""
+    """Vectors of logarithms of all parameters, the most promising first.
+
+    Parts that are alike come in one order only, but for those with a parameter in `held`.
+    """
     blocks = [_shapes(circuit, node, f, impedance, rng) for node in circuit.blocks]
-    chosen = _combinations(blocks, rng)
+    chosen = _combinations(blocks, held, rng)
     scales, sums = _scales(blocks, chosen, impedance, weights)
     internal = np.concatenate([block.values[chosen[:, column]] for column, block in enumerate(blocks)], axis=1)
     given: list[Floats] = []
     for row in np.argsort(sums):
-        if len(given) == most:
-            return
         if any(np.max(np.abs(internal[row] - other)) < APART for other in given):
             continue
         given.append(internal[row])
@@ -117,14 +123,15 @@ def _evaluated(circuit: Circuit, node: Node, f: Frequencies, values: Floats) -> 
     return np.nan_to_num(np.broadcast_to(z, (values.shape[0], f.omega.size)), nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _combinations(blocks: list[Shapes], rng: np.random.Generator) -> np.ndarray:
+def _combinations(blocks: list[Shapes], held: frozenset[int], rng: np.random.Generator) -> np.ndarray:
     """Rows of one shape for each block: all, or a random choice of them; equal blocks in one order only."""
     counts = [len(block.values) for block in blocks]
     if np.prod(counts, dtype=float) <= 5 * COMBINATIONS:
         rows = np.array(list(itertools.product(*map(range, counts))))
     else:
         rows = np.stack([rng.integers(0, count, 5 * COMBINATIONS) for count in counts], axis=1)
-    arcs = [column for column, block in enumerate(blocks) if _is_arc(block.node)]
+    free = [not held.intersection(block.node.indices) for block in blocks]
+    arcs = [column for column, block in enumerate(blocks) if _is_arc(block.node) and free[column]]
     for first, second in itertools.pairwise(arcs):
         if blocks[first].impedance.shape == blocks[second].impedance.shape:
             rows = rows[rows[:, first] < rows[:, second]]
