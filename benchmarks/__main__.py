@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import driver_overhead, forecast, library, sequencer, store, trip_latency
+from benchmarks import driver_overhead, forecast, impedance, library, sequencer, store, trip_latency
 
 ALL = {
     "driver_overhead": driver_overhead.main,
     "forecast": forecast.main,
+    "impedance": impedance.main,
     "library": library.main,
     "sequencer": sequencer.main,
     "store": store.main,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -50,6 +51,18 @@ def ordered(circuit: Circuit, values: Floats, held: frozenset[int]) -> Floats:
     return result
 
 
+def exchanges(circuit: Circuit, values: Floats) -> Iterator[Floats]:
+    """`values` with two arcs exchanged that are not built alike: what is in one of them may belong into the other."""
+    for first, second in itertools.combinations(_pairs(circuit.root), 2):
+        alike = _signature(first.within) == _signature(second.within)
+        if not alike and first.capacitor.kind is second.capacitor.kind:
+            one = [*first.resistor.indices, *first.capacitor.indices]
+            other = [*second.resistor.indices, *second.capacitor.indices]
+            exchanged = values.copy()
+            exchanged[one], exchanged[other] = values[other], values[one]
+            yield exchanged
+
+
 def _order(node: Node, values: Floats, held: frozenset[int]) -> None:
     if isinstance(node, Leaf):
         return
@@ -94,6 +107,7 @@ def _time_constant(node: Node, values: Floats) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
+    within: Parallel
     resistor: Leaf
     capacitor: Leaf
 
@@ -109,7 +123,7 @@ def _pairs(node: Node) -> Iterator[_Pair]:
         capacitors = [part for part in node.parts if isinstance(part, Leaf) and part.kind.symbol in ("Q", "C")]
         resistors = [leaf for part in node.parts if (leaf := _first_resistor(part)) is not None]
         if len(capacitors) == 1 and resistors:
-            yield _Pair(resistors[0], capacitors[0])
+            yield _Pair(node, resistors[0], capacitors[0])
     for part in node.parts:
         yield from _pairs(part)
 

@@ -21,20 +21,23 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
 from station.analysis.errors import AnalysisError
-from station.analysis.impedance.arcs import Arc, arcs, ordered
+from station.analysis.impedance.arcs import Arc, arcs, exchanges, ordered
 from station.analysis.impedance.circuit import Circuit, Parameter
 from station.analysis.impedance.elements import Complexes, Floats, Frequencies
 from station.analysis.impedance.likelihood import Errors, errors
 from station.analysis.impedance.named import circuit_of
 from station.analysis.impedance.solver import Minimum, minimise
 from station.analysis.impedance.spectrum import ImpedanceSpectrum
+from station.analysis.impedance.starts import is_simple
 from station.analysis.impedance.starts import starts as found_starts
 
 Weights: TypeAlias = Literal["modulus", "unit"] | ArrayLike
 ENOUGH = 3  # descents from different starts that end in the best minimum
+THOROUGH = 8  # the fewest descents where a circuit has more than arcs in series
 SAME = 1e-3  # relative difference of sums of squares that are one minimum
 SEARCH = 1e-6  # tolerance of a descent: a hundredth of a standard error; the best one is then brought to rest
 HOPELESS = 3.0  # times the best sum of squares: what a descent must come below in time
+CONTENDERS, NEAR = 5, 1.3  # how many are brought to rest where no minimum was reached often, and how near they are
 CORRELATED = 0.95
 UNCERTAIN = 0.2
 
@@ -137,7 +140,7 @@ def fit_circuit(
     bounds: Mapping[str, tuple[float, float]] | None = None,
     fixed: Mapping[str, float] | None = None,
     start: Mapping[str, float] | None = None,
-    starts: int = 16,
+    starts: int = 24,
     seed: int = 0,
 ) -> CircuitFit:
     """Fit `circuit`, a name or a circuit string, to `spectrum`.
@@ -159,8 +162,19 @@ def fit_circuit(
     minima = _descents(problem, start or {}, starts, np.random.default_rng(seed))
     best = min(minima, key=lambda each: each.sum_of_squares)
     reached = sum(each.sum_of_squares <= best.sum_of_squares * (1 + SAME) for each in minima)
-    best = minimise(problem.model, best.x, problem.low, problem.high, most=300)
+    rest = [
+        minimise(problem.model, each.x, problem.low, problem.high, most=300) for each in _contenders(minima, reached)
+    ]
+    best = min(rest, key=lambda each: each.sum_of_squares)
     return _result(problem, best, len(minima), reached)
+
+
+def _contenders(minima: list[Minimum], reached: int) -> list[Minimum]:
+    """What may come to rest as the best: the best, and where starts do not agree on it, those that are near."""
+    ranked = sorted(minima, key=lambda each: each.sum_of_squares)
+    if reached >= ENOUGH or len(ranked) == 1:
+        return ranked[:1]
+    return [each for each in ranked[:CONTENDERS] if each.sum_of_squares < NEAR * ranked[0].sum_of_squares]
 
 
 def _descents(problem: _Problem, start: Mapping[str, float], most: int, rng: np.random.Generator) -> list[Minimum]:
@@ -168,25 +182,32 @@ def _descents(problem: _Problem, start: Mapping[str, float], most: int, rng: np.
     if len(given) == len(names):
         begin = np.array([given[name] for name in names])
         return [minimise(problem.model, problem.begin(begin), problem.low, problem.high, tolerance=SEARCH, most=100)]
+    least = ENOUGH if all(is_simple(block) for block in problem.circuit.blocks) else THOROUGH
     minima: list[Minimum] = []
     best, reached = np.inf, 0
-    weights = problem.weights.reshape(-1, 2).mean(axis=1)
-    places = found_starts(
-        problem.circuit, problem.frequencies, problem.spectrum.impedance_ohm, weights, rng, problem.held
-    )
-    for begin in itertools.islice(places, max(1, most)):
-        for name, value in given.items():
-            begin[names.index(name)] = value
-        minimum = minimise(
-            problem.model, problem.begin(begin), problem.low, problem.high, tolerance=SEARCH, hopeless=HOPELESS * best
-        )
+
+    def descend(begin: Floats) -> None:
+        nonlocal best, reached
+        hopeless = HOPELESS * best
+        x = problem.begin(begin)
+        minimum = minimise(problem.model, x, problem.low, problem.high, tolerance=SEARCH, hopeless=hopeless)
         minima.append(minimum)
         if minimum.sum_of_squares < best * (1 - SAME):
             best, reached = minimum.sum_of_squares, 1
         elif minimum.sum_of_squares <= best * (1 + SAME):
             best, reached = min(best, minimum.sum_of_squares), reached + 1
-        if reached >= ENOUGH:
+
+    z, weights = problem.spectrum.impedance_ohm, problem.weights.reshape(-1, 2).mean(axis=1)
+    places = found_starts(problem.circuit, problem.frequencies, z, weights, rng, problem.held)
+    for begin in itertools.islice(places, max(1, most)):
+        for name, value in given.items():
+            begin[names.index(name)] = value
+        descend(begin)
+        if reached >= ENOUGH and len(minima) >= least:
             break
+    found = min(minima, key=lambda each: each.sum_of_squares)
+    for begin in exchanges(problem.circuit, problem.everything(found.x)):
+        descend(begin)
     return minima
 
 

@@ -79,6 +79,11 @@ def _shapes(circuit: Circuit, node: Node, f: Frequencies, impedance: Complexes, 
     return Shapes(node, values, z)
 
 
+def is_simple(node: Node) -> bool:
+    """Whether its shapes are on a grid that leaves none out."""
+    return _is_arc(node) or (isinstance(node, Leaf) and len(node.kind.parameters) <= 2)
+
+
 def _is_arc(node: Node) -> bool:
     kinds = (
         sorted(part.kind.symbol for part in node.parts if isinstance(part, Leaf)) if isinstance(node, Parallel) else []
