@@ -16,7 +16,7 @@ from station.cli.common import AsJson, Database, console, database_url, say_json
 
 if TYPE_CHECKING:
     from station.analysis.estimate import Estimate
-    from station.analysis.impedance import VTF, Arrhenius, CircuitFit
+    from station.analysis.impedance import DRT, VTF, Arrhenius, CircuitFit
     from station.analysis.impedance.account import Account
     from station.analysis.impedance.files import Measured
 
@@ -155,14 +155,22 @@ def _say(result: Account) -> None:
         cycle = "" if measured.cycle is None else f", cycle {measured.cycle}"
         left_out = f", {measured.spectrum.left_out} points without a value" if measured.spectrum.left_out else ""
         console.rule(f"{measured.source} {measured.number}{cycle}{left_out}", align="left")
-        console.print(f"Kramers–Kronig: {one.test.verdict}", markup=False, highlight=False)
+        if one.test is not None:
+            console.print(f"Kramers–Kronig: {one.test.verdict}", markup=False, highlight=False)
         _say_fit(one.fit)
-        table = _table("relaxation time / s", "frequency / Hz", "resistance / ohm")
-        for peak in one.relaxation.peaks:
-            table.add_row(str(peak.time_constant_s), f"{peak.frequency_Hz:.4g}", str(peak.resistance_ohm))
-        console.print(table)
-        if one.relaxation.tail:
-            print("the slowest relaxation times are of a tail, not of a process", file=sys.stderr)
+        if one.relaxation is not None:
+            _say_relaxation(one.relaxation)
+
+
+def _say_relaxation(relaxation: DRT) -> None:
+    table = _table("relaxation time / s", "frequency / Hz", "resistance / ohm")
+    for peak in relaxation.peaks:
+        table.add_row(str(peak.time_constant_s), f"{peak.frequency_Hz:.4g}", str(peak.resistance_ohm))
+    console.print(table)
+    tail = "" if relaxation.tail_exponent is None else f", beside a tail of exponent {relaxation.tail_exponent:.2f}"
+    console.print(f"λ = {relaxation.regularisation:.1e} ({relaxation.chosen_by}){tail}", markup=False, highlight=False)
+    if relaxation.tail:
+        print("the slowest relaxation times are of a tail, not of a process", file=sys.stderr)
 
 
 def _say_fit(fit: CircuitFit) -> None:

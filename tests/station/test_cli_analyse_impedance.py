@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from station import cli
+from station.store import Writer
+from tests.station import synthetic as run
 from tests.station.analysis.impedance.spectra import synthetic
 
 
@@ -84,6 +86,34 @@ def test_mistakes_are_told(typed, spectrum_file: Path, words: list[str], code: i
     assert said.code == code
     assert told in said.err
     assert "Traceback" not in said.err
+
+
+def test_spectra_of_a_run_are_fitted_as_a_series(typed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    url = f"sqlite:///{(tmp_path / 'station.db').as_posix()}"
+    writer, channel = Writer(url, tmp_path / "spool"), run.half_cell()
+    writer.begin_run(run.snapshot(channel.run_id))
+    for batch in run.batches(channel):
+        writer.submit(batch)
+    writer.close()
+    result = json.loads(
+        typed("analyse", "impedance", "--run", "last", "--db", url, "--circuit", "R1-(C2R2)", "--json").out
+    )
+    assert [each["cycle"] for each in result["spectra"]] == [1, 2, 3]
+    for one in result["spectra"]:
+        values = {each["name"]: each["value"] for each in one["fit"]["parameters"]}
+        assert values == {
+            "R1": pytest.approx(10.0, rel=1e-5),
+            "C2": pytest.approx(1e-5, rel=1e-5),
+            "R2": pytest.approx(40.0, rel=1e-5),
+        }
+        assert one["relaxation_times"] is None  # seven points
+    second = typed("analyse", "impedance", "--run", "run-1", "--db", url, "--number", "2", "--circuit", "R1-(C2R2)")
+    assert "run-1 2, cycle 2" in second.out
+    export = tmp_path / "run.bdf.csv"
+    assert typed("export", "run-1", "-o", str(export), "--db", url).code == 0
+    sweeps = next(tmp_path.glob("*.eis.csv"))
+    from_file = json.loads(typed("analyse", "impedance", str(sweeps), "--circuit", "R1-(C2R2)", "--json").out)
+    assert [each["cycle"] for each in from_file["spectra"]] == [1, 2, 3]
 
 
 def test_a_file_that_is_not_there_is_told(typed, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from station.analysis.impedance.drt import DRT, distribution_of_relaxation_times
+from station.analysis.impedance.drt import FEWEST_POINTS as FEWEST_RELAXING
 from station.analysis.impedance.files import Measured
 from station.analysis.impedance.fit import CircuitFit
+from station.analysis.impedance.kramers_kronig import FEWEST_POINTS as FEWEST_TESTED
 from station.analysis.impedance.kramers_kronig import KramersKronig, kramers_kronig
 from station.analysis.impedance.selection import Candidate, select_circuit
 from station.analysis.impedance.series import fit_series
@@ -18,12 +20,12 @@ from station.analysis.impedance.series import fit_series
 
 @dataclass(frozen=True, eq=False)
 class Described:
-    """One spectrum with its results."""
+    """One spectrum with its results; None for what needs more points."""
 
     measured: Measured
-    test: KramersKronig
+    test: KramersKronig | None
     fit: CircuitFit
-    relaxation: DRT
+    relaxation: DRT | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,49 +55,63 @@ def account(measured: Sequence[Measured], circuit: str | None = None) -> Account
         selection = select_circuit(spectra[0])
         ranking, circuit = selection.ranking, selection.chosen.circuit.text
     fits = fit_series(spectra, circuit).fits
-    return Account(
-        tuple(
-            Described(each, kramers_kronig(each.spectrum), fit, distribution_of_relaxation_times(each.spectrum))
-            for each, fit in zip(measured, fits, strict=True)
-        ),
-        ranking,
-    )
+    return Account(tuple(_described(each, fit) for each, fit in zip(measured, fits, strict=True)), ranking)
+
+
+def _described(measured: Measured, fit: CircuitFit) -> Described:
+    spectrum = measured.spectrum
+    test = kramers_kronig(spectrum) if len(spectrum) >= FEWEST_TESTED else None
+    relaxation = distribution_of_relaxation_times(spectrum) if len(spectrum) >= FEWEST_RELAXING else None
+    return Described(measured, test, fit, relaxation)
 
 
 def _plain(one: Described) -> dict[str, Any]:
-    fit, test, relaxation = one.fit, one.test, one.relaxation
     return {
         "source": one.measured.source,
         "number": one.measured.number,
         "cycle": one.measured.cycle,
         "points": len(one.measured.spectrum),
         "left_out": one.measured.spectrum.left_out,
-        "kramers_kronig": {
-            "consistent": test.consistent,
-            "verdict": test.verdict,
-            "elements": test.elements,
-            "mu": test.mu,
-            "rms_real": test.rms[0],
-            "rms_imaginary": test.rms[1],
-            "inconsistent_Hz": test.spectrum.frequency_Hz[~test.consistent_points].tolist(),
-        },
-        "fit": {
-            "circuit": fit.circuit.text,
-            "weights": fit.weighting,
-            "parameters": [dataclasses.asdict(each) for each in fit.parameters],
-            "correlation": fit.correlation.tolist(),
-            "sum_of_squares": fit.sum_of_squares,
-            "chi2_reduced": fit.chi2_reduced,
-            "flags": list(fit.flags),
-            "arcs": [dataclasses.asdict(each) for each in fit.arcs],
-        },
-        "relaxation_times": {
-            "regularisation": relaxation.regularisation,
-            "chosen_by": relaxation.chosen_by,
-            "polarisation_ohm": dataclasses.asdict(relaxation.polarisation_ohm),
-            "tail": relaxation.tail,
-            "peaks": [dataclasses.asdict(each) for each in relaxation.peaks],
-        },
+        "kramers_kronig": None if one.test is None else _test(one.test),
+        "fit": _fit(one.fit),
+        "relaxation_times": None if one.relaxation is None else _relaxation(one.relaxation),
+    }
+
+
+def _test(test: KramersKronig) -> dict[str, Any]:
+    return {
+        "consistent": test.consistent,
+        "verdict": test.verdict,
+        "elements": test.elements,
+        "mu": test.mu,
+        "rms_real": test.rms[0],
+        "rms_imaginary": test.rms[1],
+        "inconsistent_Hz": test.spectrum.frequency_Hz[~test.consistent_points].tolist(),
+    }
+
+
+def _fit(fit: CircuitFit) -> dict[str, Any]:
+    return {
+        "circuit": fit.circuit.text,
+        "weights": fit.weighting,
+        "parameters": [dataclasses.asdict(each) for each in fit.parameters],
+        "correlation": fit.correlation.tolist(),
+        "sum_of_squares": fit.sum_of_squares,
+        "chi2_reduced": fit.chi2_reduced,
+        "flags": list(fit.flags),
+        "arcs": [dataclasses.asdict(each) for each in fit.arcs],
+    }
+
+
+def _relaxation(relaxation: DRT) -> dict[str, Any]:
+    return {
+        "regularisation": relaxation.regularisation,
+        "chosen_by": relaxation.chosen_by,
+        "tail_Q": relaxation.tail_Q,
+        "tail_exponent": relaxation.tail_exponent,
+        "polarisation_ohm": dataclasses.asdict(relaxation.polarisation_ohm),
+        "tail": relaxation.tail,
+        "peaks": [dataclasses.asdict(each) for each in relaxation.peaks],
     }
 
 

@@ -35,6 +35,7 @@ from station.analysis.impedance.elements import Complexes, Floats
 from station.analysis.impedance.kramers_kronig import has_tail
 from station.analysis.impedance.spectrum import ImpedanceSpectrum
 
+FEWEST_POINTS = 10
 BEYOND = 1.0  # decades of the grid past the measured frequencies
 A_DECADE = 10  # points of the grid
 CANDIDATES: tuple[float, ...] = tuple(10.0 ** np.arange(-6.0, 0.51, 0.5))
@@ -103,10 +104,12 @@ def distribution_of_relaxation_times(
 
     `regularisation`: λ; chosen by cross-validation of the real and imaginary parts unless given. `tail`: whether
     there is a series element; None decides by the phase at the lowest frequencies. `tail_exponent`: m in (0, 1]; found
-    unless given. Raises `AnalysisError` for fewer than ten points, or a λ or m out of its range.
+    unless given. Raises `AnalysisError` for too few points, or a λ or m out of its range.
     """
-    if len(spectrum) < 10:
-        raise AnalysisError(f"a distribution of relaxation times needs ten points or more; there are {len(spectrum)}")
+    if len(spectrum) < FEWEST_POINTS:
+        raise AnalysisError(
+            f"a distribution of relaxation times needs at least {FEWEST_POINTS} points; there are {len(spectrum)}"
+        )
     if regularisation is not None and not 0 < regularisation < np.inf:
         raise AnalysisError(f"the regularisation must be a positive number, not {regularisation}")
     if tail_exponent is not None and not 0 < tail_exponent <= 1:

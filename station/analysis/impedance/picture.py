@@ -15,8 +15,8 @@ from station.figures import BLUE, GREEN, GREY, VERMILION, prefix_scale
 FINE = 400  # frequencies of the fit's curve
 
 
-def fit_figure(fit: CircuitFit, test: KramersKronig, relaxation: DRT, title: str = "") -> Figure:
-    """Four panels: the spectrum with the fit in the complex plane and over frequency, residuals, γ(τ)."""
+def fit_figure(fit: CircuitFit, test: KramersKronig | None, relaxation: DRT | None, title: str = "") -> Figure:
+    """Four panels: the spectrum with the fit in the complex plane and over frequency, residuals, and γ(τ) if known."""
     figure = Figure(figsize=(9.0, 7.0), layout="constrained")
     (nyquist, bode), (residuals, times) = figure.subplots(2, 2)
     spectrum = fit.spectrum
@@ -26,7 +26,10 @@ def fit_figure(fit: CircuitFit, test: KramersKronig, relaxation: DRT, title: str
     _nyquist(nyquist, spectrum.impedance_ohm, curve)
     _bode(bode, spectrum.frequency_Hz, spectrum.impedance_ohm, fine, curve)
     _residuals(residuals, fit, test)
-    _times(times, relaxation)
+    if relaxation is None:
+        times.set_axis_off()
+    else:
+        _times(times, relaxation)
     figure.suptitle(title or fit.circuit.text)
     return figure
 
@@ -50,13 +53,15 @@ def _bode(axes: Axes, frequency: Floats, measured: Complexes, fine: Floats, curv
     phase.set_ylabel("−phase / °", color=GREEN)
 
 
-def _residuals(axes: Axes, fit: CircuitFit, test: KramersKronig) -> None:
+def _residuals(axes: Axes, fit: CircuitFit, test: KramersKronig | None) -> None:
     frequency = fit.spectrum.frequency_Hz
-    for residuals, mark, name in ((fit.residuals, "-", "fit"), (test.residuals, ":", "Kramers–Kronig")):
+    drawn = [(fit.residuals, "-", "fit")]
+    if test is not None:
+        drawn.append((test.residuals, ":", "Kramers–Kronig"))
+        axes.axhspan(-100 * test.limit, 100 * test.limit, color=GREY, alpha=0.12, lw=0)
+    for residuals, mark, name in drawn:
         axes.semilogx(frequency, 100 * residuals.real, mark, color=BLUE, label=f"{name}, real")
         axes.semilogx(frequency, 100 * residuals.imag, mark, color=VERMILION, label=f"{name}, imaginary")
-    for limit in (-100 * test.limit, 100 * test.limit):
-        axes.axhline(limit, color=GREY, lw=0.6)
     axes.set(xlabel="frequency / Hz", ylabel="residual / %")
     axes.legend(frameon=False, fontsize="small")
 
