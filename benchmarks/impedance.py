@@ -1,7 +1,8 @@
 """Fits of impedance without start values: how many reach the truth, and in what time on one core.
 
 Spectra are L-R1-(Q2R2)-(Q3R3)-Q4, 1 MHz to 0.1 Hz, 71 points, 0.5 % noise on each part; what is not R3 is drawn as a
-silicon half-cell may show it. Times are of the processor, so that a busy machine counts less.
+silicon half-cell may show it. Times are of the processor, and what took long is taken again and the shortest counts, so
+that a busy machine counts less.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from scipy.optimize import least_squares
 
 from benchmarks.table import percentile, show
 from station.analysis.impedance import (
+    CircuitFit,
     ImpedanceSpectrum,
     circuit_of,
     distribution_of_relaxation_times,
@@ -31,6 +33,7 @@ SPECTRA = 250  # for each R3
 CIRCUIT = circuit_of("half-cell")
 FREQUENCY_HZ = np.logspace(6, -1, 71)
 NOISE = 0.005
+LONG_S, AGAIN = 0.03, 2
 WITHIN = 3  # standard errors
 
 
@@ -67,14 +70,23 @@ def measured(rng: np.random.Generator, truth: np.ndarray) -> ImpedanceSpectrum:
     return from_arrays(FREQUENCY_HZ, z.real, z.imag)
 
 
+def timed(spectrum: ImpedanceSpectrum) -> tuple[float, CircuitFit]:
+    began = time.process_time()
+    fit = fit_circuit(spectrum, CIRCUIT)
+    return time.process_time() - began, fit
+
+
 def tally(r3_ohm: float, seed: int = 0) -> Tally:
     rng, result = np.random.default_rng(seed), Tally([], [], [])
     for _ in range(SPECTRA):
         truth = drawn(rng, r3_ohm)
         spectrum = measured(rng, truth)
-        began = time.process_time()
-        fit = fit_circuit(spectrum, CIRCUIT)
-        result.times_s.append(time.process_time() - began)
+        took_s, fit = timed(spectrum)
+        for _ in range(AGAIN):
+            if took_s < LONG_S:
+                break
+            took_s = min(took_s, timed(spectrum)[0])
+        result.times_s.append(took_s)
         result.within.append(
             np.array([abs(p.value - t) < WITHIN * p.standard_error for p, t in zip(fit.parameters, truth, strict=True)])
         )

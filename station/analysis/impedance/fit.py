@@ -140,7 +140,7 @@ def fit_circuit(
     bounds: Mapping[str, tuple[float, float]] | None = None,
     fixed: Mapping[str, float] | None = None,
     start: Mapping[str, float] | None = None,
-    starts: int = 24,
+    starts: int = 16,
     seed: int = 0,
 ) -> CircuitFit:
     """Fit `circuit`, a name or a circuit string, to `spectrum`.

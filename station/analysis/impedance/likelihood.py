@@ -70,7 +70,7 @@ def _factor(
         held[index] = best.x[index] + sign * reach * sigma
         pinned_low, pinned_high = low.copy(), high.copy()
         pinned_low[index] = pinned_high[index] = held[index]
-        along = minimise(model, held, pinned_low, pinned_high, tolerance=LOOSE, most=12)
+        along = minimise(model, held, pinned_low, pinned_high, tolerance=LOOSE, most=8)
         rise = (along.sum_of_squares - best.sum_of_squares) / expected
         if rise < -1e-3:
             return along

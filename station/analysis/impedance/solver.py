@@ -19,7 +19,7 @@ from station.analysis.impedance.elements import Floats
 
 # Residuals at x, and a function that gives their gradients there: a row for each parameter.
 Model: TypeAlias = Callable[[Floats], tuple[Floats, Callable[[], Floats]]]
-PATIENCE = 12
+PATIENCE = 8
 LONGEST_STEP = 3.0  # of a logarithm: a factor of twenty
 
 
@@ -46,7 +46,7 @@ def minimise(
     """The local minimum of Σr² that is reached from `start`, with low ≤ x ≤ high.
 
     It ends when a step promises less than `tolerance` of the sum, or, not `converged`, after `most` steps, or where
-    twelve steps have not led below a sum of `hopeless`.
+    `PATIENCE` steps have not led below a sum of `hopeless`.
     """
     x = np.minimum(np.maximum(start, low), high)
     residuals, slopes = model(x)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -164,6 +166,14 @@ def test_named_circuits_are_read_and_a_wrong_name_finds_a_close_one() -> None:
         assert circuit_of(each.name).text == each.circuit
     with pytest.raises(AnalysisError, match="did you mean 'half-cell'"):
         circuit_of("halfcell")
+
+
+def test_the_documentation_lists_every_circuit_and_element() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "impedance.md").read_text(encoding="utf-8")
+    for each in NAMED:
+        assert f"| `{each.name}` | `{each.circuit}` |" in text
+    for symbol in ELEMENTS:
+        assert f"`{symbol}`" in text
 
 
 def test_values_are_checked_by_name() -> None:
