@@ -40,6 +40,7 @@ HOPELESS = 3.0  # times the best sum of squares: what a descent must come below 
 CONTENDERS, NEAR = 5, 1.3  # how many are brought to rest where no minimum was reached often, and how near they are
 CORRELATED = 0.95
 UNCERTAIN = 0.2
+UPSIDE_DOWN = 0.8  # share of points with positive Im Z, which no cell has down to low frequency
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +114,16 @@ class CircuitFit:
         said = [f"{each.name} is at a bound of its range" for each in self.parameters if each.at_bound]
         for each in self.parameters:
             if each.standard_error > UNCERTAIN * each.value:
-                said.append(f"{each.name} is uncertain: standard error {each.standard_error / each.value:.0%}")
+                share = each.standard_error / each.value
+                error = f"standard error {share:.0%}" if share < 10 else "hardly anything is known of it"
+                said.append(f"{each.name} is uncertain: {error}")
         for row, column in zip(*np.triu_indices(len(self.parameters), 1), strict=True):
             rho = self.correlation[row, column]
             if abs(rho) > CORRELATED:
                 first, second = self.parameters[row].name, self.parameters[column].name
                 said.append(f"{first} and {second} are hardly told apart: correlation {rho:+.3f}")
+        if np.mean(self.spectrum.impedance_ohm.imag > 0) > UPSIDE_DOWN:
+            said.append("Im Z is positive nearly everywhere: was it −Im Z?")
         if not self.converged:
             said.append("the fit did not come to rest")
         return tuple(said)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from station.analysis.errors import AnalysisError
-from station.analysis.impedance import fit_circuit, fit_series, pore_resistance, select_circuit
+from station.analysis.impedance import fit_circuit, fit_series, from_arrays, pore_resistance, select_circuit
 from tests.station.analysis.impedance.spectra import FREQUENCY_HZ, HALF_CELL, TRUTH, random_half_cell, synthetic
 
 
@@ -117,6 +117,13 @@ def test_doubts_are_told() -> None:
     perfect = fit_circuit(synthetic("R1-(C2R2)", {"R1": 5.0, "C2": 1e-5, "R2": 20.0}, noise=1e-9), "R1-(Q2R2)")
     assert perfect["n2"] == pytest.approx(1.0, abs=1e-6)
     assert not any("uncertain" in flag for flag in perfect.flags)
+
+
+def test_a_spectrum_upside_down_is_told() -> None:
+    spectrum = synthetic()
+    upside_down = from_arrays(spectrum.frequency_Hz, spectrum.impedance_ohm.real, -spectrum.impedance_ohm.imag)
+    assert any("was it −Im Z?" in flag for flag in fit_circuit(upside_down, HALF_CELL).flags)
+    assert not any("−Im Z" in flag for flag in fit_circuit(spectrum, HALF_CELL).flags)
 
 
 def test_weights_are_those_asked_for() -> None:
