@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from station.analysis.diffusion import surface
 from station.analysis.record import Record, record
 
 Floats = NDArray[np.float64]
@@ -60,3 +61,41 @@ def ideal_cell(
                 phase(hold_s, current_A * 10 ** (-t / hold_s), t, float(volts[-1][-1]))
             rest()
     return record(np.concatenate(times), np.concatenate(volts), np.concatenate(amperes))
+
+
+def titration(
+    D: float = 1e-15,
+    radius_m: float = 2.5e-6,
+    *,
+    pulses: int = 2,
+    pulse_s: float = 600.0,
+    rest_s: float = 7200.0,
+    rows: int = 200,
+    slope_V: float = -0.4,
+    share: float = 0.01,
+    current_A: float = 1e-4,
+    ohmic_V: float = 0.0,
+    noise_V: float = 0.0,
+) -> Record:
+    """GITT of one sphere with a potential linear in concentration: each pulse takes up `share` of its capacity.
+
+    The surface follows the exact solution, superposed over the beginnings and ends of all pulses.
+    """
+    per_pulse_V = slope_V * share
+    starts = [rest_s + k * (pulse_s + rest_s) for k in range(pulses)]
+    times = [np.linspace(0.0, rest_s, rows)]
+    amperes = [np.zeros(rows)]
+    for start in starts:
+        times += [start + np.linspace(0.0, pulse_s, rows), start + pulse_s + np.linspace(0.0, rest_s, rows)]
+        amperes += [np.full(rows, -current_A), np.zeros(rows)]
+    time_s, current = np.concatenate(times), np.concatenate(amperes)
+    T = pulse_s * D / radius_m**2
+    volts = np.full(len(time_s), 0.5)
+    for start in starts:
+        for moment, sign in ((start, 1.0), (start + pulse_s, -1.0)):
+            since = np.maximum(time_s - moment, 0.0) * D / radius_m**2
+            volts += sign * per_pulse_V * surface(since) / (3 * T)
+    volts -= ohmic_V * (current != 0)
+    if noise_V:
+        volts += np.random.default_rng(5).normal(0.0, noise_V, len(volts))
+    return record(time_s, volts, current)
