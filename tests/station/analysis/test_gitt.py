@@ -63,7 +63,7 @@ def test_the_corrected_value_and_the_fit_are_the_truth(T: float) -> None:
 def test_a_pulse_much_too_long_is_not_corrected() -> None:
     _, found = one_pulse(20.0)
     assert found.D_corrected is None
-    assert found.fourier == pytest.approx(SATURATED, rel=0.02)
+    assert found.fourier == pytest.approx(SATURATED, rel=0.1)
     assert unbiased(0.2) is None
 
 
