@@ -56,7 +56,7 @@ def exponentials(time_s: Floats, values: Floats, modes: int | None = None) -> Re
     """By `modes` exponentials, or by as many of one to three as the readings support.
 
     One more has to lower the corrected information criterion (AICc) by 10 (Burnham and Anderson, Sociol. Methods Res.
-    33 (2004) 261). Raises AnalysisError for fewer readings than twice the parameters, or where the values do not change.
+    33 (2004) 261). Raises AnalysisError for fewer readings than twice the parameters, or where nothing changes.
     """
     t, y = _checked(time_s, values, 2 * (2 * (modes or 1) + 1))
     if modes is not None:
