@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from station.cli import bench, channels, config, database, protocol, results, simulate
+from station.cli import analyse, bench, channels, config, database, protocol, results, simulate
 
 app = typer.Typer(
     name="cellstation",
@@ -27,6 +27,7 @@ config.add_to(app)
 channels.add_to(app)
 results.add_to(app)
 simulate.add_to(app)
+app.add_typer(analyse.app, name="analyse")
 app.add_typer(protocol.app, name="protocol")
 app.add_typer(database.app, name="db")
 
