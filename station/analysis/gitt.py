@@ -240,7 +240,10 @@ def _checks(
     nearby_V: list[float],
 ) -> list[Check]:
     T = total.value * one.pulse_s / radius.value**2
-    bias = f"Dτ/R² = {T:.2g} with the D found"
+    true = unbiased(T)
+    bias = f"Dτ/R² = {T:.2g} with the D found, " + (
+        "too long to say" if true is None else f"{true[0]:.2g} with the true one"
+    )
     slope = one.rest_line.slope.value
     same = [value / relaxed.value for value in nearby_V if relaxed.value and value * relaxed.value > 0]
     even = len(same) == len(nearby_V) and all(0.5 < share < 2 for share in same)

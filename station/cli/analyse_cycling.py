@@ -144,11 +144,13 @@ def _said(summary: dict[str, Any], reference: int, life: float) -> Iterator[str]
     yield f"initial Coulombic efficiency: {shown(summary['initial_efficiency'], 100, 5)} %"
     if (average := summary["average_efficiency"]) is not None:
         yield (
-            f"mean Coulombic efficiency, cycles {average.first} to {average.last}: {average.arithmetic} "
-            f"(geometric {average.geometric:.6g}, product {average.product:.6g})"
+            f"mean Coulombic efficiency, cycles {average.first} to {average.last}: "
+            f"({shown(average.arithmetic.value, 100, 6)} ± {shown(average.arithmetic.u, 100, 2)}) %, "
+            f"geometric {shown(average.geometric, 100, 6)} %, product {shown(average.product, 100, 6)} %"
         )
     if (fade := summary["fade_per_cycle"]) is not None:
-        yield f"retention changes by {fade} per cycle, of cycle {reference}"
+        change, u = shown(fade.value, 100, 3), shown(fade.u, 100, 2)
+        yield f"retention changes by ({change} ± {u}) % of cycle {reference} per cycle"
     ended = summary["end_of_life_cycle"]
     yield f"retention below {100 * life:g} %: " + ("in no cycle" if ended is None else f"from cycle {ended} on")
     for rate in summary["rates"]:
@@ -273,8 +275,8 @@ def gitt(
         for pulse in pulses
     ]
     show("GITT; D in m² s⁻¹, Dτ/R² by the D of Weppner and Huggins (W–H), dE/dt at the end of the rest", headings, rows)
-    for name, failed in _unmet(pulses).items():
-        console.print(f"not met in pulses {', '.join(map(str, failed))}: {name}", markup=False)
+    for (name, example), failed in _unmet(pulses).items():
+        console.print(f"not met in pulses {', '.join(map(str, failed))}: {name} ({example})", markup=False)
 
 
 def _gitt_row(pulse: GittPulse) -> dict[str, Any]:
@@ -306,12 +308,15 @@ def _gitt_row(pulse: GittPulse) -> dict[str, Any]:
     }
 
 
-def _unmet(pulses: Sequence[GittPulse]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
+def _unmet(pulses: Sequence[GittPulse]) -> dict[tuple[str, str], list[int]]:
+    """Pulses by the condition that they do not meet, with what was found in the first of them."""
+    examples: dict[str, str] = {}
+    found: dict[tuple[str, str], list[int]] = {}
     for pulse in pulses:
         for check in pulse.checks:
             if not check.met:
-                found.setdefault(check.name, []).append(pulse.number)
+                example = examples.setdefault(check.name, f"in pulse {pulse.number}, {check.found}")
+                found.setdefault((check.name, example), []).append(pulse.number)
     return found
 
 
