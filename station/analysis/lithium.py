@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from protocols.program import ShortCriteria
 from station.analysis.errors import AnalysisError
 from station.analysis.periods import Period, periods
 from station.analysis.record import Floats, Record, as_record
-from station.analysis.shorts import Criteria, Short, Watch, observed
+from station.analysis.shorts import Short, Watch, observed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,7 +37,7 @@ class CriticalCurrent:
     half_cycle_mAh_cm2: float
     cumulative_mAh_cm2: float  # passed in both directions before the short, or in all
     short: Short | None
-    criteria: Criteria
+    criteria: ShortCriteria
     area_cm2: float
     pressure_Pa: float | None  # mean of the test
     temperature_degC: float | None
@@ -48,9 +49,9 @@ class _Step:
     halves: tuple[Period, ...]
 
 
-def find_short(data: Record | pd.DataFrame, criteria: Criteria | None = None) -> Short | None:
+def find_short(data: Record | pd.DataFrame, criteria: ShortCriteria | None = None) -> Short | None:
     """The first sign of a short circuit in a record; None where there is none."""
-    record, chosen, watch = as_record(data), criteria or Criteria(), Watch()
+    record, chosen, watch = as_record(data), criteria or ShortCriteria(), Watch()
     rows = zip(record.time_s.tolist(), record.voltage_V.tolist(), record.current_A.tolist(), strict=True)
     for time_s, voltage_V, current_A in rows:
         watch = observed(chosen, watch, time_s, voltage_V, current_A)
@@ -62,7 +63,7 @@ def find_short(data: Record | pd.DataFrame, criteria: Criteria | None = None) ->
 def critical_current_density(
     data: Record | pd.DataFrame,
     area_cm2: float,
-    criteria: Criteria | None = None,
+    criteria: ShortCriteria | None = None,
     *,
     rest_current_A: float | None = None,
 ) -> CriticalCurrent:
@@ -72,7 +73,7 @@ def critical_current_density(
     """
     if not area_cm2 > 0:
         raise AnalysisError(f"the electrode's area is {area_cm2:g} cm²; it is above zero")
-    record, chosen = as_record(data), criteria or Criteria()
+    record, chosen = as_record(data), criteria or ShortCriteria()
     steps = _steps(record, rest_current_A)
     short = find_short(record, chosen)
     failed = None if short is None else _step_at(steps, short.time_s)

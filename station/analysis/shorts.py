@@ -1,6 +1,7 @@
 """Short circuits of cells with lithium, seen in the voltage while a constant current flows.
 
-Three signs of one, each judged within one half-cycle, as shares of the polarisation |V| of a symmetric cell:
+Three signs of one, each judged within one half-cycle, as shares of the polarisation |V| of a symmetric cell (the shares
+and times are `protocols.program.ShortCriteria`):
 
 - *drop*: the polarisation falls suddenly. Two readings in a row are lower by a share `drop` than a moving average that
   forgets within `reference_s`. What falls more slowly than `drop/reference_s`, as it does after nucleation, is none.
@@ -16,11 +17,10 @@ searched.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from station.analysis.errors import AnalysisError
+from protocols.program import ShortCriteria
 
 MEAN_TO_DEVIATION = 1.2533
 """From the mean magnitude of normal noise to its standard deviation."""
@@ -32,36 +32,6 @@ class Sign(StrEnum):
     DROP = "drop"
     NOISE = "noise"
     FLUCTUATION = "fluctuation"
-
-
-@dataclass(frozen=True, slots=True)
-class Criteria:
-    """Shares are of the polarisation; see the module."""
-
-    drop: float = 0.3
-    reference_s: float = 30.0
-    noise: float = 0.02
-    noise_factor: float = 5.0
-    noise_s: float = 30.0
-    swing: float = 0.05
-    swings: int = 6
-    within_s: float = 600.0
-    settle_s: float = 10.0  # after the current was set, in which nothing is judged
-    same_current: float = 0.02  # a current that changes by more begins anew
-
-    def __post_init__(self) -> None:
-        for name in ("drop", "noise", "swing", "reference_s", "noise_s", "within_s", "noise_factor"):
-            if not getattr(self, name) > 0:
-                raise AnalysisError(f"'{name}' of a short circuit is {getattr(self, name)}; it is above zero")
-        if not self.drop < 1 or self.swings < 2:
-            raise AnalysisError("a short circuit's 'drop' is a share below 1, and its 'swings' are two at least")
-
-    def __str__(self) -> str:
-        return (
-            f"drop of {100 * self.drop:g} % within {self.reference_s:g} s, noise above {100 * self.noise:g} % and "
-            f"{self.noise_factor:g} times the quietest, or {self.swings} swings of {100 * self.swing:g} % within "
-            f"{self.within_s:g} s"
-        )
 
 
 class Short(NamedTuple):
@@ -92,7 +62,7 @@ class Watch(NamedTuple):
     short: Short | None = None  # the first one seen
 
 
-def observed(criteria: Criteria, watch: Watch, time_s: float, voltage_V: float, current_A: float) -> Watch:
+def observed(criteria: ShortCriteria, watch: Watch, time_s: float, voltage_V: float, current_A: float) -> Watch:
     """With one more reading; once a short has been seen, nothing more changes. Times do not go back."""
     if watch.short is not None or not (math.isfinite(voltage_V) and math.isfinite(current_A)):
         return watch
@@ -110,7 +80,7 @@ def observed(criteria: Criteria, watch: Watch, time_s: float, voltage_V: float, 
     return watch._replace(time_s=time_s, size_V=size_V, short=short)
 
 
-def _set_anew(criteria: Criteria, before_A: float, now_A: float) -> bool:
+def _set_anew(criteria: ShortCriteria, before_A: float, now_A: float) -> bool:
     return abs(now_A - before_A) > criteria.same_current * max(abs(before_A), abs(now_A))
 
 
@@ -120,7 +90,7 @@ def _forgotten(watch: Watch, time_s: float, span_s: float) -> float:
     return 1 - math.exp(-max(0.0, time_s - watch.time_s) / span_s)
 
 
-def _dropped(criteria: Criteria, watch: Watch, time_s: float, size_V: float) -> Watch:
+def _dropped(criteria: ShortCriteria, watch: Watch, time_s: float, size_V: float) -> Watch:
     """A reading that is too low leaves the reference as it is, for the next one to be compared with."""
     assert watch.reference_V is not None
     if size_V < (1 - criteria.drop) * watch.reference_V:
@@ -129,7 +99,7 @@ def _dropped(criteria: Criteria, watch: Watch, time_s: float, size_V: float) -> 
     return watch._replace(below=0, reference_V=watch.reference_V + share * (size_V - watch.reference_V))
 
 
-def _scattered(criteria: Criteria, watch: Watch, time_s: float, size_V: float) -> Watch:
+def _scattered(criteria: ShortCriteria, watch: Watch, time_s: float, size_V: float) -> Watch:
     """A single reading counts for no more than twice what is too much, so that it takes several to be noise."""
     assert watch.time_s is not None and watch.reference_V is not None
     change_V, change_s = size_V - watch.size_V, time_s - watch.time_s
@@ -149,12 +119,12 @@ def _scattered(criteria: Criteria, watch: Watch, time_s: float, size_V: float) -
     return moved._replace(scatter_V=scatter_V, judged_s=judged_s, quietest=quietest)
 
 
-def _loud(criteria: Criteria, watch: Watch) -> float:
+def _loud(criteria: ShortCriteria, watch: Watch) -> float:
     """Above which share of the polarisation the scatter is noise."""
     return max(criteria.noise, criteria.noise_factor * (watch.quietest or 0.0))
 
 
-def _swung(criteria: Criteria, watch: Watch, time_s: float, size_V: float) -> Watch:
+def _swung(criteria: ShortCriteria, watch: Watch, time_s: float, size_V: float) -> Watch:
     """Extremes are followed; a way back of a swing's size makes a turn."""
     assert watch.reference_V is not None
     if watch.rising * (size_V - watch.turn_V) > 0:
@@ -166,7 +136,7 @@ def _swung(criteria: Criteria, watch: Watch, time_s: float, size_V: float) -> Wa
     return watch._replace(turn_V=size_V, rising=direction, turns_s=turns)
 
 
-def _judged(criteria: Criteria, watch: Watch, time_s: float, size_V: float) -> Short | None:
+def _judged(criteria: ShortCriteria, watch: Watch, time_s: float, size_V: float) -> Short | None:
     assert watch.reference_V is not None
     if watch.below >= 2:
         lost = 1 - size_V / watch.reference_V
@@ -190,8 +160,8 @@ def _judged(criteria: Criteria, watch: Watch, time_s: float, size_V: float) -> S
 class ShortCircuitDetector:
     """For a notebook or a loop: feed it reading after reading."""
 
-    def __init__(self, criteria: Criteria | None = None) -> None:
-        self.criteria = criteria if criteria is not None else Criteria()
+    def __init__(self, criteria: ShortCriteria | None = None) -> None:
+        self.criteria = criteria if criteria is not None else ShortCriteria()
         self.watch = Watch()
 
     def feed(self, time_s: float, voltage_V: float, current_A: float) -> Short | None:

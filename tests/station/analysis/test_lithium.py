@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from protocols.program import ShortCriteria
 from station.analysis.errors import AnalysisError
 from station.analysis.lithium import critical_current_density, find_short
 from station.analysis.record import Record, record
-from station.analysis.shorts import Criteria, ShortCircuitDetector, Sign, Watch, observed
+from station.analysis.shorts import ShortCircuitDetector, Sign, Watch, observed
 
 OHM, AREA_CM2 = 200.0, 0.785
 Shape = Callable[[np.ndarray, int], np.ndarray]
@@ -82,7 +83,7 @@ def test_noise_and_persistent_fluctuation() -> None:
     def swinging(t: np.ndarray, step: int) -> np.ndarray:
         return 1 - 0.12 * ((step == 3) & (t > 600)) * (1 - np.cos((t - 600) / 12)) / 2
 
-    noise = find_short(stepped(noisy), Criteria(swings=50))
+    noise = find_short(stepped(noisy), ShortCriteria(swings=50))
     assert noise is not None
     assert noise.sign is Sign.NOISE
     assert 0 < noise.time_s - (4 * 1800 + 600) < 60
@@ -108,7 +109,7 @@ def test_a_watch_goes_on_where_it_was_kept() -> None:
     data = stepped(lambda t, step: np.where(t > 300, 0.5, 1.0), steps=1).rows(0, 400)
     detector, watch = ShortCircuitDetector(), Watch()
     for row in zip(data.time_s.tolist(), data.voltage_V.tolist(), data.current_A.tolist(), strict=True):
-        watch = kept_as.validate_json(kept_as.dump_json(observed(Criteria(), watch, *row)))
+        watch = kept_as.validate_json(kept_as.dump_json(observed(ShortCriteria(), watch, *row)))
         assert detector.feed(*row) == watch.short
     assert watch == detector.watch
     assert watch.short == find_short(data)
@@ -116,7 +117,7 @@ def test_a_watch_goes_on_where_it_was_kept() -> None:
 
 
 def test_criteria_that_make_no_sense() -> None:
-    with pytest.raises(AnalysisError, match="'drop' of a short circuit is 0"):
-        Criteria(drop=0.0)
+    with pytest.raises(ValueError, match="'drop' of a short circuit is 0"):
+        ShortCriteria(drop=0.0)
     with pytest.raises(AnalysisError, match="area is 0"):
         critical_current_density(stepped(steps=1), 0.0)
