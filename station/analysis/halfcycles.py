@@ -34,7 +34,7 @@ CONSTANT_CURRENT_SHARE = 0.99
 TRIFLE = 1e-4
 """Of the largest charge between two reversals: one that passes less is noise, and counts in what it interrupts."""
 
-BLOCK = 400_000
+BLOCK = 200_000
 """Rows worked on at once."""
 
 
@@ -282,9 +282,12 @@ def _holds(driven: _Driven, sign: int, tolerance_V: float) -> Ints:
 
 
 def _sums(values: Floats, first: Ints, end: Ints) -> Floats:
-    """Of `values[first:end]` for each pair."""
-    total = np.concatenate(([0.0], np.cumsum(values)))
-    found: Floats = total[end] - total[np.minimum(first, end)]
+    """Of `values[first:end]` for each pair; the pairs rise."""
+    found = np.zeros(len(first))
+    some = first < end
+    if some.any():
+        edges = np.column_stack((first[some], end[some])).ravel()
+        found[some] = np.add.reduceat(values, edges if edges[-1] < len(values) else edges[:-1])[::2]
     return found
 
 

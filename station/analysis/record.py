@@ -124,7 +124,7 @@ def _checked(given: Record) -> Record:
     kept = np.isfinite(given.time_s)
     kept &= np.isfinite(given.voltage_V)
     kept &= np.isfinite(given.current_A)
-    if given.integrated and len(given) and kept.all():
+    if given.integrated and kept.all() and _backwards(given.time_s).any():
         # A clock that was set back says nothing of the charge, which is the station's own.
         kept &= given.time_s >= np.maximum.accumulate(given.time_s)
     left_out = len(given) - int(np.count_nonzero(kept))
@@ -133,7 +133,7 @@ def _checked(given: Record) -> Record:
         object.__setattr__(given, "left_out", left_out)
     if len(given) < 2:
         raise AnalysisError("there are fewer than two readings with a time, a voltage and a current")
-    backwards = given.time_s[1:] < given.time_s[:-1]
+    backwards = _backwards(given.time_s)
     if backwards.any():
         row = int(np.argmax(backwards)) + 1
         raise AnalysisError(
@@ -141,3 +141,8 @@ def _checked(given: Record) -> Record:
             f"{given.time_s[row - 1]:g} s; give readings in the order taken, of one test only"
         )
     return given
+
+
+def _backwards(time_s: Floats) -> NDArray[np.bool_]:
+    """For each row but the first."""
+    return time_s[1:] < time_s[:-1]

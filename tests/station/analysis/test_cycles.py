@@ -263,3 +263,12 @@ def joined(parts: list[Record]) -> Record:
 
 def numbers(half: HalfCycle) -> list[float]:
     return [value for value in dataclasses.astuple(half) if not isinstance(value, str)]
+
+
+def test_a_clock_that_was_set_back_takes_nothing_from_the_stations_sums() -> None:
+    frame = pd.DataFrame([dataclasses.asdict(one) for one in half_cell(cycles=2).readings])
+    moved = frame.copy()
+    moved.loc[300, "test_time_s"] -= 500.0
+    assert as_record(moved).left_out == 1
+    for one, other in zip(cycles(frame), cycles(moved), strict=True):
+        assert other.coulombic_efficiency == pytest.approx(one.coulombic_efficiency, rel=1e-12)
