@@ -44,6 +44,8 @@ SHORT = 0.01
 SMALL_STEP_V = 0.05
 RELAXED_V_S = 1e-3 / 3600
 """1 mV/h at the end of a rest."""
+LARGEST = 20.0
+"""Dτ/R² at which a fit gives up: the shape of so long a pulse says nothing any more."""
 LONGEST_FIT = 400  # points of a pulse that a fit looks at
 
 
@@ -187,6 +189,8 @@ def _fit(one: Titration, relaxed: Estimate, radius: Estimate) -> tuple[Estimate,
     if not relaxed.value * (volts[-1] - volts[0]) > 0:
         return Estimate(NAN), NAN
     log_T, residual = _least_squares(t, volts, relaxed.value)
+    if log_T > math.log(LARGEST) - 0.1:
+        return Estimate(NAN), NAN
     rms_V = float(np.sqrt(residual @ residual / len(t)))
     step = 1e-3
     change = (_model(t, log_T + step, relaxed.value) - _model(t, log_T - step, relaxed.value)) / (2 * step)
@@ -220,7 +224,7 @@ def _least_squares(t: Floats, volts: Floats, step_V: float) -> tuple[float, Floa
         over = left(log_T)
         return float(over @ over)
 
-    grid = np.linspace(math.log(1e-6), math.log(20.0), 35)
+    grid = np.linspace(math.log(1e-6), math.log(LARGEST), 35)
     best = int(np.argmin([cost(log_T) for log_T in grid.tolist()]))
     low, high = grid[max(0, best - 1)], grid[min(len(grid) - 1, best + 1)]
     found = minimize_scalar(cost, bounds=(low, high), method="bounded", options={"xatol": 1e-6})

@@ -40,12 +40,13 @@ def periods(record: Record, rest_current_A: float | None = None, *, jump: float 
     starts = np.concatenate(([0], np.flatnonzero(begins) + 1)).tolist()
     ends = [*starts[1:], len(record)]
     return tuple(
-        Period(first, end, int(sign[first]), _began_s(record, first), float(record.time_s[end - 1]))
+        Period(first, end, int(sign[first]), began_s(record, first), float(record.time_s[end - 1]))
         for first, end in zip(starts, ends, strict=True)
     )
 
 
-def _began_s(record: Record, row: int) -> float:
+def began_s(record: Record, row: int) -> float:
+    """When what begins with this row began: by the station's own clock of the step, otherwise at the row before it."""
     before_s = float(record.time_s[max(0, row - 1)])
     if record.step_time_s is None or record.step is None:
         return before_s

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import least_squares
@@ -22,12 +23,17 @@ from scipy.optimize import least_squares
 from station.analysis.errors import AnalysisError
 from station.analysis.estimate import Estimate, root_sum_square
 from station.analysis.lines import line, thinned
-from station.analysis.record import Floats, Record
+from station.analysis.periods import began_s
+from station.analysis.record import Floats, Record, as_record
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LATE = 0.1
 """Dt/R² from which the first term of the series stands alone, to 5 % there and to 0.3 % at 0.2."""
 EARLY = 0.03
 MOST_POINTS = 400
+LEAST_ROWS = 8
 _N_SQUARED = np.arange(1, 25, dtype=np.float64) ** 2
 
 
@@ -35,6 +41,8 @@ _N_SQUARED = np.arange(1, 25, dtype=np.float64) ** 2
 class PittStep:
     """`D_late` and `D_early` are None where the readings do not reach their range of Dt/R²."""
 
+    start_s: float
+    voltage_V: float  # held
     step_s: float
     charge_Ah: float  # that passed while it was measured, signed
     whole_charge_Ah: Estimate  # that would pass, by the fit
@@ -53,19 +61,44 @@ def sphere_current(T: Floats) -> Floats:
     return found
 
 
-def pitt_step(record: Record, radius_m: Estimate | float) -> PittStep:
-    """From the readings of one step of the voltage, which begins with the first of them.
+def pitt(data: Record | pd.DataFrame, radius_m: Estimate | float, *, step_V: float = 2e-3) -> tuple[PittStep, ...]:
+    """One result for each step of a voltage that is held, in the order run.
 
-    Cut a run by `record.rows(first, end)`. Raises AnalysisError for fewer than eight readings with a current of one
-    sign, or a radius not above zero.
+    A step begins where the voltage changes by more than `step_V` between two readings, or where the station began one;
+    of its readings eight need a current, and the voltage has to stay within `step_V`. Raises AnalysisError where there
+    is none.
+    """
+    record = as_record(data)
+    begins = np.abs(np.diff(record.voltage_V)) > step_V
+    if record.step is not None:
+        begins |= record.step[1:] != record.step[:-1]
+    starts = np.concatenate(([0], np.flatnonzero(begins) + 1)).tolist()
+    found = []
+    for first, end in zip(starts, [*starts[1:], len(record)], strict=True):
+        rows = slice(first, end)
+        if np.count_nonzero(record.current_A[rows]) >= LEAST_ROWS and np.ptp(record.voltage_V[rows]) <= step_V:
+            found.append(pitt_step(record.rows(first, end), radius_m, start_s=began_s(record, first)))
+    if not found:
+        raise AnalysisError(
+            f"there is no step in which the voltage stays within {1e3 * step_V:g} mV for {LEAST_ROWS} readings with a "
+            "current; say by 'step_V' how far it may wander"
+        )
+    return tuple(found)
+
+
+def pitt_step(record: Record, radius_m: Estimate | float, *, start_s: float | None = None) -> PittStep:
+    """From the readings of one step of the voltage alone, which began with the first of them or at `start_s`.
+
+    Raises AnalysisError for fewer than eight readings with a current of one sign, or a radius not above zero.
     """
     radius = radius_m if isinstance(radius_m, Estimate) else Estimate(radius_m)
     if not radius.value > 0:
         raise AnalysisError(f"the particles' radius is {radius.value:g} m; it is above zero")
-    t = record.time_s - record.time_s[0]
+    began = float(record.time_s[0]) if start_s is None else start_s
+    t = record.time_s - began
     sign = 1.0 if np.median(record.current_A) >= 0 else -1.0
     used = (t > 0) & (sign * record.current_A > 0)
-    if np.count_nonzero(used) < 8:
+    if np.count_nonzero(used) < LEAST_ROWS:
         raise AnalysisError(f"a step of the voltage needs eight readings of its current; there are {used.sum()}")
     charge_Ah = float(np.trapezoid(record.current_A, t)) / 3600
     t, amperes = t[used], sign * record.current_A[used]
@@ -73,6 +106,8 @@ def pitt_step(record: Record, radius_m: Estimate | float) -> PittStep:
     T = rate.value * t
     late, early = T > LATE, T < EARLY
     return PittStep(
+        start_s=began,
+        voltage_V=float(np.median(record.voltage_V)),
         step_s=float(t[-1]),
         charge_Ah=charge_Ah,
         whole_charge_Ah=Estimate(sign * whole_C.value / 3600, (whole_C.u or 0.0) / 3600),

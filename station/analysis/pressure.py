@@ -1,11 +1,12 @@
 """Pressure inside a cell over its cycles.
 
     swing                   ΔP_rev(n) = P_max(n) − P_min(n), and P_EOC − P_EOD
-    irreversible growth     ΔP_irr(n) = P_EOD(n) − P_EOD(reference), each after the rest that follows the discharge
-    offset                  P_EOD(n) itself
+    offset                  P₀(n), at the end of the cycle's second half and of the rest that follows it
+    irreversible growth     ΔP_irr(n) = P₀(n) − P₀(reference)
     hysteresis              mean of |P_charge − P_discharge| over the charge that both have passed
 
-EOC and EOD are the ends of charge and discharge (Cannarella and Arnold, J. Power Sources 245 (2014) 745).
+EOC and EOD are the ends of charge and discharge (Cannarella and Arnold, J. Power Sources 245 (2014) 745). The second
+half is the discharge of a full cell, and the delithiation of an anode's half-cell, so that offsets are compared empty.
 
 Uncertainty. `pressure_U_Pa` is the expanded uncertainty of each reading (k = 2); U/2 is its standard uncertainty u.
 Most of it is common to all readings of a sensor in one cell (area, reference force, calibration parameters), so that
@@ -56,7 +57,7 @@ class CyclePressure:
     end_of_charge: Estimate | None
     end_of_discharge: Estimate | None  # both while current flowed
     charge_to_discharge: Estimate | None  # P_EOC − P_EOD
-    offset: Estimate | None  # at the end of the rest after the discharge, or P_EOD where none follows
+    offset: Estimate | None  # after the second half and its rest, or at its end where none follows
     rest_s: float  # length of that rest
     growth: Estimate | None  # of the offset since the reference cycle
     swing_per_areal: Estimate | None  # Pa cm² mAh⁻¹, by the discharge capacity
@@ -147,19 +148,16 @@ def _at_end(record: Record, half: HalfCycle | None) -> Estimate | None:
 
 
 def _rested(record: Record, cycle: Cycle, end: int) -> tuple[Estimate | None, float]:
-    """The last pressure before current flows again after the discharge, and how long that rested."""
-    if cycle.discharge is None:
+    """The last pressure of the cycle, before row `end`, and how long the cell had rested then after the second half."""
+    half = cycle.half(cycle.first.other)
+    if half is None:
         return None, 0.0
-    later = end
-    if cycle.charge is not None and cycle.charge.first_row >= cycle.discharge.end_row - 1:
-        later = cycle.charge.first_row + 1
-    row = max(cycle.discharge.end_row, later) - 1
     assert record.pressure_Pa is not None
-    known = np.flatnonzero(np.isfinite(record.pressure_Pa[: row + 1][cycle.discharge.first_row :]))
+    known = np.flatnonzero(np.isfinite(record.pressure_Pa[half.first_row : max(half.end_row, end)]))
     if not len(known):
         return None, 0.0
-    row = cycle.discharge.first_row + int(known[-1])
-    return _reading(record, row), max(0.0, float(record.time_s[row]) - cycle.discharge.end_s)
+    row = half.first_row + int(known[-1])
+    return _reading(record, row), max(0.0, float(record.time_s[row]) - half.end_s)
 
 
 # --- growth over cycles
@@ -185,7 +183,7 @@ def growth(results: Sequence[CyclePressure]) -> Growth:
     known = [(float(one.cycle), one.offset.value) for one in results if one.offset is not None]
     if len(known) < 4:
         raise AnalysisError(
-            f"growth over cycles needs four of them with a pressure after discharge; there are {len(known)}"
+            f"growth over cycles needs four of them with a pressure at their end; there are {len(known)}"
         )
     numbers, offsets = np.array([n for n, _ in known]), np.array([value for _, value in known])
     straight, root = line(numbers, offsets), line(np.sqrt(numbers), offsets)

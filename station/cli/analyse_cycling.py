@@ -276,7 +276,7 @@ def gitt(
     ]
     show("GITT; D in m² s⁻¹, Dτ/R² by the D of Weppner and Huggins (W–H), dE/dt at the end of the rest", headings, rows)
     for (name, example), failed in _unmet(pulses).items():
-        console.print(f"not met in pulses {', '.join(map(str, failed))}: {name} ({example})", markup=False)
+        console.print(f"not met in pulses {_ranges(failed)}: {name} ({example})", markup=False)
 
 
 def _gitt_row(pulse: GittPulse) -> dict[str, Any]:
@@ -318,6 +318,17 @@ def _unmet(pulses: Sequence[GittPulse]) -> dict[tuple[str, str], list[int]]:
                 example = examples.setdefault(check.name, f"in pulse {pulse.number}, {check.found}")
                 found.setdefault((check.name, example), []).append(pulse.number)
     return found
+
+
+def _ranges(numbers: Sequence[int]) -> str:
+    """Rising numbers as '1 to 4, 7'."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 # --- transference

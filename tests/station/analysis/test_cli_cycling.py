@@ -138,7 +138,7 @@ def test_gitt_prints_the_bias(tmp_path: Path) -> None:
     assert found[0]["D_fit_u_m2_s"] == pytest.approx(0.2e-15, rel=0.05)
     assert found[0]["fourier_corrected"] == pytest.approx(0.58, rel=0.1)
     said = run("gitt", path, "--radius", "2.5 um")
-    assert "not met in pulses 1, 2: pulse short beside R²/D" in said
+    assert "not met in pulses 1 to 2: pulse short beside R²/D" in said
 
 
 def test_transference_as_typed(tmp_path: Path) -> None:

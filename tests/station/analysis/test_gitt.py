@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -65,6 +67,7 @@ def test_a_pulse_much_too_long_is_not_corrected() -> None:
     assert found.D_corrected is None
     assert found.fourier == pytest.approx(SATURATED, rel=0.1)
     assert unbiased(0.2) is None
+    assert math.isnan(one_pulse(100.0)[1].D_fit.value)
 
 
 def test_the_check_of_a_short_pulse_says_what_r2_does_not() -> None:

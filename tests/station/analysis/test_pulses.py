@@ -14,7 +14,7 @@ from station.analysis.errors import AnalysisError
 from station.analysis.estimate import Estimate
 from station.analysis.flow import Direction
 from station.analysis.interruption import interruptions
-from station.analysis.pitt import pitt_step, sphere_current
+from station.analysis.pitt import pitt, pitt_step, sphere_current
 from station.analysis.pulses import pulse_resistances
 from station.analysis.record import record
 from station.analysis.relaxation import exponentials, stretched
@@ -80,6 +80,22 @@ def test_pitt_of_a_sphere(log_D: float, T: float, sign: float) -> None:
     if T > 0.3:
         assert found.D_late is not None
         assert found.D_late.value == pytest.approx(D, rel=0.03)
+
+
+def test_pitt_of_a_staircase() -> None:
+    """A rest and three steps of 10 mV, each until the sphere is full; rows of each begin with its first moment."""
+    D, whole_C = 1e-14, 0.36
+    t = np.concatenate(([0.0], np.geomspace(1e-3, 1, 200) * R**2 / D))
+    amperes = np.concatenate(([0.0], whole_C * D / R**2 * sphere_current(D * t[1:] / R**2)))
+    times = np.concatenate([number * t[-1] + t for number in range(4)])
+    volts = np.repeat([3.00, 3.01, 3.02, 3.03], len(t))
+    found = pitt(record(times, volts, np.concatenate((0 * amperes, amperes, amperes, amperes))), R)
+    assert [one.voltage_V for one in found] == [3.01, 3.02, 3.03]
+    for one in found:
+        assert one.D_fit.value == pytest.approx(D, rel=1e-3)
+        assert one.whole_charge_Ah.value == pytest.approx(1e-4, rel=1e-3)
+    with pytest.raises(AnalysisError, match="no step in which the voltage stays"):
+        pitt(rc_pulse(), R, step_V=1e-6)
 
 
 def test_the_current_of_a_sphere_passes_the_whole_charge() -> None:
