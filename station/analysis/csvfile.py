@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,10 +72,10 @@ def _columns(path: Path, headings: list[str]) -> list[_Column]:
     if not headings:
         raise AnalysisError(f"{path}: the file is empty")
     known = Record.__dataclass_fields__.keys() - {"left_out", "time_s"} | {"test_time_s"}
-    found: dict[str, _Column] = {}
+    found = {heading: _Column(heading, heading, 1.0, 0.0) for heading in headings if heading in known}
     for heading in headings:
-        column = _Column(heading, heading, 1.0, 0.0) if heading in known else _column(path, heading)
-        if column is not None and column.field not in found:
+        column = None if heading in known else _column(path, heading, found)
+        if column is not None:
             found[column.field] = column
     for field, what in (
         ("test_time_s", "time, such as 'Time / s'"),
@@ -86,12 +87,12 @@ def _columns(path: Path, headings: list[str]) -> list[_Column]:
     return list(found.values())
 
 
-def _column(path: Path, heading: str) -> _Column | None:
-    """None for what is of no use here."""
+def _column(path: Path, heading: str, found: Collection[str]) -> _Column | None:
+    """None for what is of no use here, or was found before."""
     name, unit = _split(heading)
     plain = re.sub(r"[\s_]+", " ", name).strip().lower()
     for field, base, names in _NAMES.values():
-        if plain in names:
+        if plain in names and field not in found:
             scale, offset = _conversion(path, heading, unit, base)
             return _Column(heading, field, scale, offset)
     return None

@@ -54,6 +54,7 @@ class Smoothing:
         return np.asarray(savgol_coeffs(self.window, self.order), dtype=np.float64)
 
 
+SMOOTH = Smoothing()
 NONE = Smoothing(1, 0)
 
 
@@ -137,7 +138,7 @@ def _begins_a_step(record: Record, row: int) -> bool:
 # --- derivatives
 
 
-def dqdv(curve: HalfCurve, step_V: float | None = None, smoothing: Smoothing = Smoothing()) -> Derivative:
+def dqdv(curve: HalfCurve, step_V: float | None = None, smoothing: Smoothing = SMOOTH) -> Derivative:
     """dQ/dV in Ah V⁻¹ over voltage: positive on charge, negative on discharge, where the voltage falls.
 
     The grid step is fitted into the range of voltage; by default it is `STEP_V`, or twice the resolution of the
@@ -183,13 +184,13 @@ def dqdv_by_levels(
     )
 
 
-def dvdq(curve: HalfCurve, step_Ah: float | None = None, smoothing: Smoothing = Smoothing()) -> Derivative:
+def dvdq(curve: HalfCurve, step_Ah: float | None = None, smoothing: Smoothing = SMOOTH) -> Derivative:
     """dV/dQ in V Ah⁻¹ over capacity; negative on discharge."""
     step = step_Ah if step_Ah is not None else _range(curve.capacity_Ah) / GRID
     return _derivative("dV/dQ", curve, curve.capacity_Ah, curve.voltage_V, step, smoothing)
 
 
-def dpdq(curve: HalfCurve, step_Ah: float | None = None, smoothing: Smoothing = Smoothing()) -> Derivative:
+def dpdq(curve: HalfCurve, step_Ah: float | None = None, smoothing: Smoothing = SMOOTH) -> Derivative:
     """dP/dQ in Pa Ah⁻¹ over capacity, which counts from 0 in either direction.
 
     A scale error of the pressure sensor is one of the derivative: its relative uncertainty comes on top of `u`.
@@ -200,7 +201,7 @@ def dpdq(curve: HalfCurve, step_Ah: float | None = None, smoothing: Smoothing = 
     return _derivative("dP/dQ", curve, curve.capacity_Ah, curve.pressure_Pa, step, smoothing)
 
 
-def dpdv(curve: HalfCurve, step_V: float | None = None, smoothing: Smoothing = Smoothing()) -> Derivative:
+def dpdv(curve: HalfCurve, step_V: float | None = None, smoothing: Smoothing = SMOOTH) -> Derivative:
     """dP/dV in Pa V⁻¹ over voltage, as `dqdv` is: where the voltage hardly changes, it is large and uncertain."""
     curve = _with_pressure(curve)
     assert curve.pressure_Pa is not None

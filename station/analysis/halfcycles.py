@@ -86,6 +86,8 @@ def half_cycles(
             passed.direction[:] = cycles.direction[block.first : block.end]
         for direction in Direction:
             found += _in_direction(record, passed, block, direction, hold_tolerance_V)
+    if not found:
+        raise AnalysisError(f"no charge passes in these {len(record)} readings: a current needs two of them, one later")
     found.sort(key=lambda half: half.first_row)
     return tuple(replace(half, number=number) for number, half in enumerate(found, 1))
 

@@ -92,6 +92,13 @@ def test_an_exported_run_gives_the_capacities_of_the_database(tmp_path: Path, da
         assert one.coulombic_efficiency == pytest.approx(other.coulombic_efficiency, rel=2e-3)
 
 
+def test_a_frame_that_was_saved_is_read_as_it_was(tmp_path: Path, database: str) -> None:
+    frame = Archive(database).frame("run-1")
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    for one, other in zip(cycles(read_csv(tmp_path / "a.csv")), cycles(frame), strict=True):
+        assert one.coulombic_efficiency == pytest.approx(other.coulombic_efficiency, rel=1e-12)
+
+
 # --- commands
 
 

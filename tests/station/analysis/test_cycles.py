@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
@@ -131,8 +132,7 @@ def test_a_row_put_in_on_the_straight_line_changes_nothing(efficiency, number, c
 @given(st.integers(1, 40), st.integers(1, 3))
 @settings(max_examples=25, deadline=None)
 def test_a_step_split_in_two_is_the_same_half_cycle(row: int, number: int) -> None:
-    channel = half_cell(cycles=number)
-    frame = pd.DataFrame([dataclasses.asdict(one) for one in channel.readings])
+    frame = recorded(number)
     step = frame["step"] == 3
     rows = frame.index[step]
     cut = rows[min(row, len(rows) - 2)]
@@ -239,6 +239,8 @@ def test_what_cannot_be_analysed_says_why() -> None:
         record([0, 1], [3, 3, 3], [1, 1, 1])
     with pytest.raises(AnalysisError, match="no current above"):
         half_cycles(record([0, 1], [3, 3], [0, 0]))
+    with pytest.raises(AnalysisError, match="no charge passes"):
+        half_cycles(record([1, 1], [3, 3], [0, 1]))
     with pytest.raises(AnalysisError, match="cycle falls from 2 to 1 at reading 3"):
         half_cycles(record([0, 1, 2], [3, 3, 3], [1, 1, 1], cycle=[1, 2, 1]))
     with pytest.raises(AnalysisError, match=r"no column of current.*time, voltage"):
@@ -261,12 +263,18 @@ def joined(parts: list[Record]) -> Record:
     return record(np.concatenate(times), volts, np.concatenate([part.current_A for part in parts]))
 
 
+@functools.cache
+def recorded(number: int) -> pd.DataFrame:
+    """Of so many cycles; not to be changed."""
+    return pd.DataFrame([dataclasses.asdict(one) for one in half_cell(cycles=number).readings])
+
+
 def numbers(half: HalfCycle) -> list[float]:
     return [value for value in dataclasses.astuple(half) if not isinstance(value, str)]
 
 
 def test_a_clock_that_was_set_back_takes_nothing_from_the_stations_sums() -> None:
-    frame = pd.DataFrame([dataclasses.asdict(one) for one in half_cell(cycles=2).readings])
+    frame = recorded(2)
     moved = frame.copy()
     moved.loc[300, "test_time_s"] -= 500.0
     assert as_record(moved).left_out == 1
