@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import driver_overhead, forecast, impedance, library, sequencer, store, trip_latency
+from benchmarks import cycles, driver_overhead, forecast, impedance, library, sequencer, store, trip_latency
 
 ALL = {
+    "cycles": cycles.main,
     "driver_overhead": driver_overhead.main,
     "forecast": forecast.main,
     "impedance": impedance.main,

@@ -112,11 +112,11 @@ def _measured(files: Sequence[Path], run_id: str | None, numbers: Sequence[int],
 def _of_run(run_id: str, db: str | None) -> list[Measured]:
     from station.analysis.impedance import from_sweep
     from station.analysis.impedance.files import Measured
-    from station.cli.results import resolved
+    from station.cli.common import resolved_run
     from station.store import Archive
 
     archive = Archive(database_url(db))
-    run = resolved(archive, run_id)
+    run = resolved_run(archive, run_id)
     return [Measured(run, each.number, each.cycle, from_sweep(each)) for each in archive.sweeps(run)]
 
 
