@@ -186,7 +186,8 @@ class Controls(QFrame):
         self._question.say(f"Waits for you: {view.question}" if view.question else "")
         pressure = quantities.pressure(view.pressure_Pa, view.pressure_U_Pa)
         if view.pressure_Pa is None and view.resistance_ohm is not None:
-            pressure = f"{quantities.resistance(view.resistance_ohm)} (not calibrated)"
+            why = f"{view.pressure_mark} range" if view.pressure_mark else "not calibrated"
+            pressure = f"{quantities.resistance(view.resistance_ohm)} ({why})"
         specific = view.specific_capacity_mAh_g
         amount = quantities.specific_capacity(specific) if specific is not None else quantities.NOTHING
         capacity = quantities.capacity(view.step_capacity_Ah)

@@ -24,9 +24,20 @@ from PySide6.QtWidgets import (
 
 from gui import quantities
 from gui.banners import Banner
+from gui.cell_events import CellEventButtons, RecordEvent, in_words
+from gui.confirmation import Confirmation
 from gui.theme import Theme
 from gui.widgets import Choice, TickBox
-from station.readings import CellView, ChannelState, ChannelView, ProtocolView, StationView
+from station.readings import (
+    CellEvent,
+    CellEventKind,
+    CellView,
+    ChannelState,
+    ChannelView,
+    ProtocolView,
+    RunView,
+    StationView,
+)
 
 Parameters: TypeAlias = "dict[str, int | float | str]"
 ASK_AFTER_MS = 300  # since the last key
@@ -35,39 +46,6 @@ ASK_AFTER_MS = 300  # since the last key
 def where(view: ChannelView) -> str:
     cell = f"cell {view.cell}" if view.cell else "no cell"
     return f"channel {view.name}, {cell}"
-
-
-class Confirmation(QDialog):
-    """A question with a safe answer, which is the default, and a dangerous one."""
-
-    def __init__(self, parent: QWidget, title: str, text: str, *, go: str, stay: str) -> None:
-        super().__init__(parent)
-        self.setWindowTitle(title)
-        self.setMinimumWidth(520)
-        self.heading = QLabel(title)
-        self.heading.setProperty("role", "title")
-        self.heading.setWordWrap(True)
-        self.text = QLabel(text)
-        self.text.setWordWrap(True)
-        self.go = QPushButton(go)
-        self.go.setProperty("role", "danger")
-        self.go.setAutoDefault(False)
-        self.go.clicked.connect(self.accept)
-        self.stay = QPushButton(stay)
-        self.stay.setProperty("role", "action")
-        self.stay.setDefault(True)
-        self.stay.clicked.connect(self.reject)
-        self.column = QVBoxLayout(self)
-        self.column.setContentsMargins(24, 20, 24, 20)
-        self.column.setSpacing(14)
-        self.column.addWidget(self.heading)
-        self.column.addWidget(self.text)
-        buttons = QHBoxLayout()
-        buttons.setSpacing(12)
-        buttons.addWidget(self.stay, 1)
-        buttons.addWidget(self.go, 1)
-        self.column.addLayout(buttons)
-        self.stay.setFocus()
 
 
 def stop_question(parent: QWidget, view: ChannelView) -> Confirmation:
@@ -208,6 +186,7 @@ class StartDialog(QDialog):
     """Choose channel, cell and protocol. Stays open until the service has accepted, or shows why it did not."""
 
     wanted = Signal(str, str, str, object)  # channel, protocol, cell, parameters that are not the protocol's own
+    recorded = Signal(str, str, object, object)  # channel, cell, CellEventKind, station's time or None: now
     doubted = Signal(str, object)  # protocol, parameters: what would be done in words, or why it cannot
 
     def __init__(self, parent: QWidget, theme: Theme, station: StationView, channel: str) -> None:
@@ -232,6 +211,13 @@ class StartDialog(QDialog):
         self.consequence.setProperty("role", "heading")
         self.problem = Banner("danger", theme)
         self.caution = Banner("warning", theme)
+        self.events = CellEventButtons()
+        self.events.asked.connect(self._ask_to_record)
+        self.told = QLabel()
+        self.told.setWordWrap(True)
+        self.told.setProperty("role", "dim")
+        self.told.hide()
+        self.question: RecordEvent | None = None
         self.start = QPushButton("Start")
         self.start.setProperty("role", "primary")
         self.start.setEnabled(False)
@@ -250,8 +236,10 @@ class StartDialog(QDialog):
         form.setSpacing(10)
         form.addRow("Channel", self.channels)
         form.addRow("Cell", self.cells)
+        form.addRow("", self.events)
         left = QVBoxLayout()
         left.addLayout(form)
+        left.addWidget(self.told)
         left.addWidget(QLabel("Protocol"))
         left.addWidget(self.protocols, 1)
         plan = QFrame()
@@ -295,6 +283,37 @@ class StartDialog(QDialog):
         self.problem.say(why)
         self.start.setText("Start")
         self._describe()
+
+    def begun(self, run: RunView) -> None:
+        """The station has accepted; what it knows against the run stays to be read."""
+        if not run.warnings:
+            self.accept()
+            return
+        self.caution.say("\n".join(("The run has begun. Know that:", *(f"•  {said}" for said in run.warnings))))
+        for widget in (self.start, self.events, self.channels, self.cells, self.protocols, self.parameters):
+            widget.setEnabled(False)
+        self.start.setText("Started")
+        self.cancel.setText("Close")
+
+    def has_recorded(self, event: CellEvent) -> None:
+        self.told.setText(f"Recorded: {in_words(event)}")
+        self.told.show()
+
+    def _ask_to_record(self, kind: CellEventKind) -> None:
+        cell, channel = self.cells.currentData(), self.channels.currentText()
+        if cell is None or not channel:
+            return
+        question = RecordEvent(self, kind, channel, cell.name)
+        self.question = question
+
+        def record() -> None:
+            self.problem.say("")
+            ago_min = question.ago.value()
+            at = self._station.time - 60.0 * ago_min if ago_min else None
+            self.recorded.emit(channel, cell.name, kind, at)
+
+        question.accepted.connect(record)
+        question.open()
 
     def _chosen(self) -> tuple[CellView | None, ProtocolView | None]:
         item = self.protocols.currentItem()
@@ -358,7 +377,10 @@ class StartDialog(QDialog):
             lines = [*self._in_words.summary, "", cell.description, source]
             self.summary.setText("\n".join(lines).strip())
         busy = [view.name for view in self._station.channels if view.cell == cell.name and view.run_id and _busy(view)]
-        self.caution.say(f"Cell {cell.name} is in use on channel {', '.join(busy)}." if busy else "")
+        against = [view.calibration_warning for view in self._station.channels if view.name == channel]
+        used = [f"Cell {cell.name} is in use on channel {', '.join(busy)}."] if busy else []
+        self.caution.say("\n".join(said for said in (*used, *against) if said))
+        self.events.setEnabled(any(view.name == channel and view.sensor for view in self._station.channels))
 
     def _start(self) -> None:
         cell, protocol = self._chosen()

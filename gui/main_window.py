@@ -10,10 +10,11 @@ from PySide6.QtWidgets import QApplication, QLabel, QMainWindow, QSplitter, QVBo
 
 from gui import quantities, theme
 from gui.banners import Banner, Notices
+from gui.confirmation import Confirmation
 from gui.connection import LiveFeed, Requests
 from gui.controls import Action, Controls, allowed
 from gui.curves import CurvePanel
-from gui.dialogs import Answer, ClearTrip, Confirmation, Parameters, StartDialog, skip_question, stop_question
+from gui.dialogs import Answer, ClearTrip, Parameters, StartDialog, skip_question, stop_question
 from gui.event_log import EventLog
 from gui.header import Header
 from gui.history import RunHistory
@@ -21,7 +22,16 @@ from gui.sparklines import Sparklines
 from gui.theme import DARK, LIGHT, Theme
 from gui.tiles import TileArea, TileGrid
 from station.client import Client
-from station.readings import CellView, ChannelState, ChannelView, EventView, Level, ProtocolView, StationView
+from station.readings import (
+    CellEventKind,
+    CellView,
+    ChannelState,
+    ChannelView,
+    EventView,
+    Level,
+    ProtocolView,
+    StationView,
+)
 
 COMMAND_THREADS = 4  # a stop never waits behind another channel's pause
 MANY_CHANNELS = 12
@@ -289,6 +299,7 @@ class MainWindow(QMainWindow):
         dialog = StartDialog(self, self.look, self.station, view.name)
         self.dialog = dialog
         dialog.wanted.connect(lambda *chosen: self._start(dialog, *chosen))
+        dialog.recorded.connect(lambda *asked: self._record(dialog, *asked))
         dialog.doubted.connect(lambda name, given: self._describe(dialog, name, given))
 
         def choices(station: Client) -> tuple[tuple[CellView, ...], tuple[ProtocolView, ...]]:
@@ -308,8 +319,16 @@ class MainWindow(QMainWindow):
         who = self.header.operator.text().strip()
         self.commands.ask(
             lambda station: station.start(channel, protocol=protocol, cell=cell, who=who, parameters=given),
-            lambda _: dialog.accept(),
+            dialog.begun,
             dialog.refuse,
+        )
+
+    def _record(self, dialog: StartDialog, channel: str, cell: str, kind: CellEventKind, at: float | None) -> None:
+        who = self.header.operator.text().strip()
+        self.commands.ask(
+            lambda station: station.record_cell_event(cell, kind, channel, who, at=at),
+            dialog.has_recorded,
+            dialog.problem.say,
         )
 
     def _entitle(self) -> None:

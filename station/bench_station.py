@@ -6,9 +6,9 @@ import datetime
 import json
 from pathlib import Path
 
-from calibration.record import Calibration
+from calibration.registry import Registry
 from drivers.simulated.bench import Connection, Position, VirtualBench
-from drivers.simulated.cell import CellParameters
+from station.bench_calibration import simulated_calibration
 
 CELL_NAMES = {"A1": "si-half-cell-1", "B1": "si-lfp-coin-1"}
 CHEMISTRIES = {"A1": "Si | Li", "B1": "Si | LFP"}
@@ -19,12 +19,12 @@ def write_station(bench: VirtualBench, folder: Path, *, epoch: float, port: int 
     """Write `station.toml` and what belongs to it; returns its path."""
     for name in ("cells", "protocols", "calibrations"):
         (folder / name).mkdir(parents=True, exist_ok=True)
+    registry = Registry(folder / "calibrations")
     today = datetime.datetime.now(datetime.UTC).date()
     for name, position in bench.positions.items():
         (folder / "cells" / f"{CELL_NAMES[name]}.yaml").write_text(_cell(name, position), encoding="utf-8")
-        record = _calibration(name, position.parameters, today)
-        path = folder / "calibrations" / f"{record.sensor}-v{record.version}.json"
-        path.write_text(record.model_dump_json(indent=2), encoding="utf-8")
+        if not registry.versions(sensor := f"mfsr-{name}"):
+            registry.add(simulated_calibration(sensor, position.parameters.sensor, today))
     path = folder / "station.toml"
     path.write_text(_toml(bench, epoch, port), encoding="utf-8")
     return path
@@ -88,24 +88,4 @@ def _cell(name: str, position: Position) -> str:
         f"electrode_area: {p.electrode_area_cm2:.6g} cm^2\n"
         f"nominal_capacity: {p.nominal_capacity_Ah * 1e3:.6g} mAh\n"
         f"limits: {{voltage: [{low} V, {high} V], current: 20 mA}}\n"
-    )
-
-
-def _calibration(name: str, p: CellParameters, today: datetime.date) -> Calibration:
-    """The true response of the simulated sensor, with an uncertainty as creep and hysteresis leave it."""
-    s = p.sensor
-    anchor_N = s.anchor_Pa * s.area_m2
-    return Calibration(
-        sensor=f"mfsr-{name}",
-        version=1,
-        model="power",
-        a=s.anchor_ohm * anchor_N**s.exponent,
-        b=s.exponent,
-        area_m2=s.area_m2,
-        force_min_N=1.0,
-        force_max_N=400.0,
-        relative_uncertainty=0.10,
-        calibrated=today,
-        expires=today + datetime.timedelta(days=3650),
-        note="simulated sensor: the response that the simulation was given",
     )

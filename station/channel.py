@@ -16,6 +16,7 @@ from drivers.simulated.clock import Clock
 from protocols.abilities import Abilities, check_channel
 from protocols.document import DocumentError
 from protocols.limits import Limits
+from station import cautions
 from station.environment import NOTHING, Environment
 from station.journal import Journal
 from station.preflight import beyond_limits
@@ -104,6 +105,8 @@ class Channel(abc.ABC):
             self.around.writer.begin_run(snapshot)
             self._take(run)
             self.say(Level.INFO, f"started '{run.protocol_name}' on cell {run.cell.cell}", who)
+            for warning in run.warnings:
+                self.say(Level.WARNING, warning)
             await self._start(run)
         self._wake.set()
 
@@ -207,11 +210,13 @@ class Channel(abc.ABC):
     def view(self) -> ChannelView:
         """The channel as it is now."""
         run, latest = self.run, self.latest
-        pressed = latest or (self.sensor.newest if self.sensor else None)
+        said = self.sensor.newest if self.sensor else None
+        pressed = latest or said
         frame, thermometer = self.environment.pressure, self.environment.temperature
         temperature_degC = latest.temperature_degC if latest else thermometer.newest if thermometer else None
         progress = self._progress() if run else None
         mass = run.cell.active_mass if run else None
+        calibration = self.sensor.conversion.calibration if self.sensor else None
         return ChannelView(
             name=self.name,
             state=self.state,
@@ -235,7 +240,18 @@ class Channel(abc.ABC):
             temperature_degC=temperature_degC,
             question=self._question if self.state is ChannelState.RUNNING else None,
             instruments=tuple(dict.fromkeys((*self._instruments, *self.environment.instruments))),
+            sensor=self.sensor.name if self.sensor else None,
+            calibration=calibration.id if calibration else None,
+            calibration_expires=calibration.expires if calibration else None,
+            calibration_warning="; ".join(self._against_calibration()),
+            pressure_mark=latest.pressure_mark if latest else said.mark if said else None,
         )
+
+    def _against_calibration(self) -> tuple[str, ...]:
+        if self.sensor is None:
+            return ()
+        calibration = self.sensor.conversion.calibration
+        return cautions.of_calibration(self.sensor.name, calibration, cautions.day(self.around.clock.now()))
 
     def restore(self, run: Run, checkpoint: str | None) -> None:
         """Take up a run that was on when the station died; the loop goes on with it."""
@@ -246,6 +262,8 @@ class Channel(abc.ABC):
             self._open_circuit_confirmed = False
         self._restore(run, json.dumps(kept["state"]) if kept.get("state") is not None else None)
         self.say(Level.WARNING, "the station was restarted; the run goes on where it was")
+        if self.sensor is not None and run.conversion.calibration is None:
+            self.say(Level.WARNING, f"it goes on without a calibration of sensor {self.sensor.name}, as it began")
 
     def say(self, level: Level, text: str, who: str = "station") -> None:
         run_id = self.run.run_id if self.run else None
@@ -334,6 +352,8 @@ class Channel(abc.ABC):
         self.run = run
         self.state, self.reason = ChannelState.RUNNING, ""
         self.limits = self.limits_for(run)
+        if self.sensor is not None:
+            self.sensor.begin(run.conversion)
 
     def limits_for(self, run: Run) -> LimitsInForce:
         """The intersection of station, channel, cell and protocol."""
@@ -397,6 +417,8 @@ class Channel(abc.ABC):
         self.run = None
         self.state, self.reason = ChannelState.IDLE, reason
         self.limits = self._own_limits
+        if self.sensor is not None:
+            self.sensor.end()
 
     def store(
         self,

@@ -11,13 +11,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
 from station.readings import (
+    CellEvent,
+    CellEventKind,
     CellView,
     CycleView,
+    DerivationView,
     EventView,
     MarkerEvent,
     ProtocolView,
@@ -110,6 +114,14 @@ class Client:
     def cells(self) -> tuple[CellView, ...]:
         return self._get("/cells", tuple[CellView, ...])
 
+    def cell_events(self, cell: str) -> tuple[CellEvent, ...]:
+        """What people did to a cell, by the time when they did it."""
+        return self._get(f"/cells/{quote(cell, safe='')}/events", tuple[CellEvent, ...])
+
+    def derivations(self, run_id: str) -> tuple[DerivationView, ...]:
+        """Every set of pressures of a run, oldest first; its readings have the current one."""
+        return self._get(f"/runs/{run_id}/derivations", tuple[DerivationView, ...])
+
     def stream(self) -> Iterator[StationView | EventView]:
         """Live: the whole station some times a second, and each event as it happens. Ends with the service."""
         try:
@@ -153,6 +165,16 @@ class Client:
             "files": dict(files or {}),
         }
         return _parsed(self._send("POST", f"/channels/{channel}/start", json=body, timeout=60.0), RunView)
+
+    def record_cell_event(
+        self, cell: str, kind: CellEventKind, channel: str, who: str = "", *, at: float | None = None, note: str = ""
+    ) -> CellEvent:
+        """Keep what was done to a cell, with what the channel's pressure sensor says now.
+
+        `at` is when it was done, in seconds since the Unix epoch; None: now.
+        """
+        body = {"kind": kind, "channel": channel, "at": at, "note": note, "who": who}
+        return _parsed(self._send("POST", f"/cells/{quote(cell, safe='')}/events", json=body, timeout=60.0), CellEvent)
 
     def pause(self, channel: str, who: str = "") -> None:
         """Open the circuit and keep the place; returns when the instrument confirmed it."""

@@ -352,6 +352,7 @@ class CyclerChannel(Channel):
             pressure_Pa=said.pressure_Pa,
             pressure_U_Pa=said.pressure_U_Pa,
             calibration=said.calibration,
+            pressure_mark=said.mark,
         )
 
     def _largest_age_s(self) -> float:
@@ -388,6 +389,7 @@ def _as_sample(reading: Reading) -> Sample:
         reading.pressure_U_Pa,
         reading.calibration,
         reading.temperature_degC,
+        reading.pressure_mark,
     )
 
 

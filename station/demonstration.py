@@ -17,10 +17,12 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from drivers.simulated.cell import SensorParameters
 from station.access import TOKEN_VARIABLE, token
 from station.client import Client, ClientError
+from station.config import read_config
 from station.export import export
-from station.readings import ChannelState, StationView
+from station.readings import CellEventKind, ChannelState, StationView
 from station.report import write_report
 from station.store import Archive
 from station.tables import channels_table
@@ -61,7 +63,7 @@ def run(output: Path, speed: float, seconds: float | None, screenshot: Path | No
     picture = (screenshot or folder / "dashboard.png").resolve()
     try:
         with _bench(folder, speed) as config, _station(config) as url, Client(url, token()) as client:
-            _start_runs(client)
+            _start_runs(client, config)
             if window:
                 status = dashboard(url, screenshot, seconds)
             else:
@@ -85,8 +87,6 @@ def dashboard(url: str, screenshot: Path | None, seconds: float | None = None) -
 
 def start_station(config: Path) -> str:
     """Start a station that outlives its starter; returns its URL."""
-    from station.config import read_config
-
     section = read_config(config).station
     url = f"http://{section.host}:{section.port}"
     log = config.with_name("station.log")
@@ -118,8 +118,6 @@ def _bench(folder: Path, speed: float) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _station(config: Path) -> Iterator[str]:
-    from station.config import read_config
-
     url = f"http://127.0.0.1:{read_config(config).station.port}"
     log = config.with_name("station.log")
     with _child(["serve", "--config", str(config), "--with-parent"], log) as process:
@@ -183,9 +181,18 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _start_runs(client: Client) -> None:
+def _start_runs(client: Client, config: Path) -> None:
+    _wait_for(lambda: _sensors_speak(client), None, config.with_name("station.log"), "the pressure sensors")
+    simulation = read_config(config).simulation
+    assert simulation is not None
+    closed = simulation.epoch - SensorParameters().settled_s  # simulated sensors have settled when a bench begins
     for channel, (protocol, cell, parameters) in RUNS.items():
+        client.record_cell_event(cell, CellEventKind.ASSEMBLED, channel, "demo", at=closed, note="a simulated cell")
         client.start(channel, protocol, cell, "demo", parameters=parameters)
+
+
+def _sensors_speak(client: Client) -> bool:
+    return all(channel.resistance_ohm is not None for channel in client.status().channels)
 
 
 def _watch(client: Client, url: str, seconds: float, picture: Path) -> int:

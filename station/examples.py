@@ -31,7 +31,7 @@ address = "TCPIP::scanner.example::5025::SOCKET"
 
 [channels.A1]
 source = "smu"
-sensor = { meter = "scanner", channel = 101, name = "mfsr-1" }   # its calibration: calibrations/*.json
+sensor = { meter = "scanner", channel = 101, name = "mfsr-1" }   # its calibrations: calibrations/mfsr-1-v*.json
 limits = { voltage = ["-0.1 V", "4.3 V"], current = "10 mA", pressure = { above = "2 MPa" } }
 # chamber = "chamber"                   # an instrument that sets the temperature; several channels may name one
 # thermometer = "..."                   # at the cell, in place of the chamber's own

@@ -11,7 +11,7 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -25,8 +25,8 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
-from station.readings import MarkerEvent, RunView, Spectrum, StepSummary
-from station.store import Archive, StoreError
+from station.readings import CellEvent, DerivationView, MarkerEvent, RunView, Spectrum, StepSummary
+from station.store import Archive, RunPressures, StoreError
 
 SUFFIXES = {"bdf-csv": ".bdf.csv", "bdf-parquet": ".bdf.parquet"}
 FORMATS = tuple(SUFFIXES)
@@ -57,21 +57,31 @@ def file_name(run: RunView, format: str, institution: str = "") -> str:
     return "__".join(re.sub(r"[^\w.+-]+", "-", part) for part in parts if part) + _suffix(format)
 
 
-def export(archive: Archive, run_id: str, format: str, path: Path, *, overwrite: bool = False) -> Exported:
+def export(
+    archive: Archive, run_id: str, format: str, path: Path, *, overwrite: bool = False, calibration: str | None = None
+) -> Exported:
     """Write a run to `path`, with what belongs to it beside it; every file appears whole or not at all.
 
+    `calibration` asks for the pressures of another of the run's derivations ('mfsr-1 v3', or its number) than the
+    current one.
     Raises StoreError where there is nothing to export, a file is there already (unless `overwrite`), or the disk
     takes no more.
     """
     _suffix(format)
     run, steps, sweeps = archive.run(run_id), archive.steps(run_id), archive.sweeps(run_id)
+    known = archive.derivations(run_id)
+    shown = next(one for one in known if one.current)
     frame, notes = _in_order(archive.frame(run_id))
+    if calibration is not None:
+        shown = archive.derivation(run_id, calibration)
+        frame = _with_pressures(frame, archive.pressures(run_id, shown))
     if frame.empty:
         raise StoreError(f"run {run_id} has no readings yet: there is nothing to export")
     columns = _columns(frame, steps)
     notes += _balance_notes(frame)
     document = json.loads(archive.snapshot(run_id).document)
     metadata = _metadata(run, frame, columns, sweeps, notes, document)
+    metadata |= _calibration_metadata(document, known, shown, archive.cell_events(run.cell))
     root = path.with_name(_root(path.name))
     writes = _companions(root, frame, steps, sweeps, archive.markers(run_id))
     if format == "bdf-csv":
@@ -179,6 +189,25 @@ def _balance_notes(frame: pd.DataFrame) -> list[str]:
     ]
 
 
+def _with_pressures(frame: pd.DataFrame, others: RunPressures) -> pd.DataFrame:
+    """Readings without a resistance keep what they have."""
+    indexed = pd.DataFrame(
+        {
+            "pressure_Pa": others.pressure_Pa,
+            "pressure_U_Pa": others.pressure_U_Pa,
+            "calibration": pd.array(others.calibration, dtype="str"),
+            "pressure_mark": pd.array(others.pressure_mark, dtype="str"),
+        },
+        index=others.sequence,
+    )
+    changed = frame.copy()
+    rows = frame["sequence"].isin(indexed.index).to_numpy()
+    found = indexed.loc[frame["sequence"].to_numpy()[rows]]
+    for name in indexed.columns:
+        changed.loc[rows, name] = found[name].to_numpy()
+    return changed
+
+
 # --- what goes with it
 
 
@@ -221,6 +250,37 @@ def _metadata(
         ],
         "notes": list(notes),
         "depends_on": document,
+    }
+
+
+def _calibration_metadata(
+    document: Mapping[str, Any],
+    known: Sequence[DerivationView],
+    shown: DerivationView,
+    events: Sequence[CellEvent],
+) -> dict[str, Any]:
+    record = document.get("calibration") or {}
+    return {
+        "calibration_at_start": {name: record.get(name) for name in _OF_RECORD} if record else None,
+        "pressures": _derivation(shown),
+        "derivations": [_derivation(one) for one in known],
+        "warnings": list(document.get("warnings", ())),
+        "cell_events": [{**asdict(event), "kind": event.kind.value, "time": _iso(event.time)} for event in events],
+    }
+
+
+_OF_RECORD = ("sensor", "version", "sha256", "calibrated", "expires", "simulated")
+
+
+def _derivation(one: DerivationView) -> dict[str, Any]:
+    return {
+        "number": one.number,
+        "calibration": one.calibration,
+        "sha256": one.sha256,
+        "assembled": None if one.assembled is None else _iso(one.assembled),
+        "derived": _iso(one.time),
+        "who": one.who,
+        "current": one.current,
     }
 
 
@@ -294,6 +354,7 @@ SENSOR_LABELS = {
     "pressure_Pa": "Pressure / Pa",
     "pressure_U_Pa": "Pressure Expanded Uncertainty (k=2) / Pa",
     "calibration": "Calibration",
+    "pressure_mark": "Beyond Calibrated Range",
 }
 
 

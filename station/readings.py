@@ -5,6 +5,7 @@ Current and capacity are positive on charge. SI units, with capacity in Ah, ener
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -35,6 +36,7 @@ class Reading:
     pressure_U_Pa: float | None = None  # expanded uncertainty, k = 2
     calibration: str | None = None  # id and version of the calibration that gave the pressure
     temperature_degC: float | None = None
+    pressure_mark: str | None = None  # beyond the calibrated range: at end (with a pressure), below, above
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,36 @@ class Event:
     who: str = "station"
 
 
+class CellEventKind(StrEnum):
+    """What a person does to a cell and its pressure sensor."""
+
+    ZERO = "in-cell zero"  # the sensor without load, before assembly
+    ASSEMBLED = "assembled"  # under load from now on; its pressure is the built-in pressure
+
+
+@dataclass(frozen=True, slots=True)
+class CellEvent:
+    """Something that a person did to a cell, with what its pressure sensor said.
+
+    `time` is when it was done, `measured` when the sensor was read; both in seconds since the Unix epoch.
+    A resistance that is None was open, or was not read: `note` says which.
+    """
+
+    cell: str
+    time: float
+    kind: CellEventKind
+    channel: str | None = None
+    sensor: str | None = None
+    measured: float | None = None
+    resistance_ohm: float | None = None
+    pressure_Pa: float | None = None
+    pressure_U_Pa: float | None = None  # expanded uncertainty, k = 2
+    calibration: str | None = None
+    temperature_degC: float | None = None
+    note: str = ""
+    who: str = "station"
+
+
 class ChannelState(StrEnum):
     IDLE = "idle"
     RUNNING = "running"
@@ -151,6 +183,11 @@ class ChannelView(View):
     temperature_degC: float | None = None
     question: str | None = None  # what the operator is asked; the run waits for the confirmation
     instruments: tuple[str, ...] = ()
+    sensor: str | None = None  # of pressure
+    calibration: str | None = None  # that gives the pressure
+    calibration_expires: datetime.date | None = None
+    calibration_warning: str = ""  # it is missing, or has expired
+    pressure_mark: str | None = None  # beyond the calibrated range: at end, below, above
 
 
 class StationView(View):
@@ -177,6 +214,7 @@ class RunView(View):
     electrode_area_cm2: float | None = None
     readings: int = 0
     cycles: int = 0
+    warnings: tuple[str, ...] = ()  # known before it began; in lists of runs they are left out
 
 
 class CycleView(View):
@@ -222,6 +260,19 @@ class CellView(View):
     name: str
     chemistry: str = ""
     description: str = ""
+
+
+class DerivationView(View):
+    """One set of pressures of a run: as they were measured, or as derived anew with another calibration."""
+
+    number: int
+    run_id: str
+    calibration: str | None  # None: there was none, and so no pressure
+    sha256: str = ""  # of the calibration's record
+    assembled: float | None = None  # since when the sensor was taken to be under load
+    time: float
+    who: str
+    current: bool  # these are the ones that the run's readings have now
 
 
 class SeriesView(View):

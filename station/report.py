@@ -15,9 +15,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from station import figures
+from station.cell_events import in_words
 from station.export import software_version
 from station.figures import Curve, Floats
-from station.readings import CycleView, EventView, Level, MarkerEvent, RunView, SpectrumView
+from station.readings import CycleView, DerivationView, EventView, Level, MarkerEvent, RunView, SpectrumView
 from station.store import Archive, StoreError
 
 POINTS = 4000  # of a curve over the whole run
@@ -61,7 +62,7 @@ def write_report(archive: Archive, run_id: str, path: Path) -> None:
             markers_left_out=max(0, len(markers) - MARKERS),
             events=[_event(event) for event in events[-EVENTS:]],
             events_left_out=max(0, len(events) - EVENTS),
-            document=_document(archive.snapshot(run_id).document),
+            document=_shortened(_document(archive.snapshot(run_id).document)),
             software=f"cellstation {software_version()}",
             written=_moment(datetime.now().timestamp()),
         )
@@ -105,7 +106,7 @@ def _summary(archive: Archive, run: RunView, cycles: Sequence[CycleView]) -> lis
     for name, cycle in (("First cycle", complete[:1]), ("Last complete cycle", complete[1:][-1:])):
         rows.extend(Row(f"{name} ({one.cycle})", _cycle_text(one, run.active_mass_g)) for one in cycle)
     rows.extend(_pressure_rows(archive, run.run_id))
-    return rows
+    return [*rows, *_calibration_rows(archive, run)]
 
 
 def _cycle_text(cycle: CycleView, mass_g: float | None) -> str:
@@ -138,6 +139,29 @@ def _pressure_rows(archive: Archive, run_id: str) -> list[Row]:
         Row("Lowest pressure", pressure_text(float(pressure_Pa[low]), float(U_Pa[low]))),
         Row("Highest pressure", pressure_text(float(pressure_Pa[high]), float(U_Pa[high]))),
     ]
+
+
+def _calibration_rows(archive: Archive, run: RunView) -> list[Row]:
+    """What the pressures rest on, what was known against it, and what was done to the cell."""
+    document = _document(archive.snapshot(run.run_id).document)
+    record = document.get("calibration") if isinstance(document, dict) else None
+    known = archive.derivations(run.run_id)
+    rows = []
+    if record:
+        sealed = f", SHA-256 {record['sha256'][:16]}…" if record.get("sha256") else ""
+        expiry = f"expires {record['expires']}" if record.get("expires") else "without a date of expiry"
+        began = f"{record['sensor']} v{record['version']}, made {record['calibrated']}, {expiry}{sealed}"
+        rows.append(Row("Calibration at the start", began))
+    if len(known) > 1:
+        rows.extend(Row("Pressures", _derivation_text(one)) for one in known)
+    rows.extend(Row("Warning at the start", said) for said in run.warnings)
+    rows.extend(Row("Cell", in_words(event)) for event in archive.cell_events(run.cell))
+    return rows
+
+
+def _derivation_text(one: DerivationView) -> str:
+    by = one.calibration or "no calibration"
+    return f"{by}, {'shown here' if one.current else 'kept'}, derived {_moment(one.time)} by {one.who}"
 
 
 def pressure_text(pressure_Pa: float, U_Pa: float) -> str:
@@ -294,6 +318,14 @@ def _document(text: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
+
+
+def _shortened(document: Any) -> Any:
+    """Without what a calibration was made from, which is long and stands on its certificate."""
+    if not isinstance(document, dict) or not isinstance(document.get("calibration"), dict):
+        return document
+    kept = {name: value for name, value in document["calibration"].items() if name not in ("data", "evaluation")}
+    return {**document, "calibration": kept}
 
 
 def _moment(time: float) -> str:

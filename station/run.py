@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from pydantic import ValidationError
+
+from calibration.record import Calibration
 from protocols.cell import Cell, parse_cell
 from protocols.compile import parse_protocol
 from protocols.program import Program
+from station.conversion import Conversion
 from station.store import RunSnapshot
 
 
@@ -34,6 +40,8 @@ class Run:
     program: Program
     protocol_name: str
     started: float
+    conversion: Conversion = field(default_factory=Conversion)  # of its pressure sensor's resistance, where it has one
+    warnings: tuple[str, ...] = ()  # known before it began
 
 
 def prepare(run_id: str, channel: str, request: Request, started: float) -> Run:
@@ -45,11 +53,15 @@ def prepare(run_id: str, channel: str, request: Request, started: float) -> Run:
 
 def snapshot(run: Run, simulated: bool, depends_on: dict[str, object]) -> RunSnapshot:
     """What is stored when the run begins: everything that it depends on."""
+    calibration = run.conversion.calibration
     document = {
         "cell": {"file": run.request.cell_file, "text": run.request.cell_text},
         "protocol": {"file": run.request.protocol_file, "text": run.request.protocol_text},
         "parameters": run.request.parameters,
         "files": run.request.files,
+        "calibration": calibration.model_dump(mode="json") if calibration else None,
+        "assembled": run.conversion.assembled,
+        "warnings": run.warnings,
         **depends_on,
     }
     return RunSnapshot(
@@ -71,4 +83,15 @@ def revive(stored: RunSnapshot) -> Run:
     cell, protocol = document["cell"], document["protocol"]
     parameters, files = document["parameters"], document.get("files", {})  # no files in runs of version 0.1.0
     request = Request(protocol["text"], protocol["file"], cell["text"], cell["file"], parameters, files)
-    return prepare(stored.run_id, stored.channel, request, stored.started)
+    run = prepare(stored.run_id, stored.channel, request, stored.started)
+    return replace(run, conversion=_conversion(document, stored.started), warnings=tuple(document.get("warnings", ())))
+
+
+def _conversion(document: Mapping[str, Any], started: float) -> Conversion:
+    """As it was when the run began; without a calibration where its record is one of version 0.1.0."""
+    kept = document.get("calibration")
+    try:
+        calibration = Calibration.model_validate(kept) if kept else None
+    except ValidationError:
+        calibration = None
+    return Conversion(calibration, document.get("assembled"), started)

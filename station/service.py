@@ -20,11 +20,15 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from calibration.record import CalibrationError
 from protocols.document import DocumentError
+from station.cell_orders import CellEventOrder
 from station.channel import ChannelError
 from station.readings import (
+    CellEvent,
     CellView,
     CycleView,
+    DerivationView,
     EventView,
     MarkerEvent,
     ProtocolView,
@@ -96,6 +100,7 @@ def _errors(app: FastAPI) -> None:
 
     app.add_exception_handler(ChannelError, answer(409))
     app.add_exception_handler(DocumentError, answer(422))
+    app.add_exception_handler(CalibrationError, answer(422))
     app.add_exception_handler(StoreError, answer(404))
     app.add_exception_handler(KeyError, answer(404))
 
@@ -158,6 +163,14 @@ def _reading_routes(app: FastAPI, station: Station) -> None:
     def cells() -> tuple[CellView, ...]:
         return station.cells()
 
+    @app.get("/cells/{cell}/events")
+    def cell_events(cell: str) -> tuple[CellEvent, ...]:
+        return station.archive.cell_events(station.cell_name(cell))
+
+    @app.get("/runs/{run_id}/derivations")
+    def derivations(run_id: str) -> tuple[DerivationView, ...]:
+        return station.archive.derivations(run_id)
+
     @app.get("/stream")
     async def stream() -> StreamingResponse:
         return StreamingResponse(_live(station), media_type="application/x-ndjson")
@@ -171,6 +184,10 @@ def _command_routes(app: FastAPI, station: Station, token: str, shut_down: Calla
     @app.post("/shutdown", dependencies=[Depends(known)], status_code=204)
     async def shutdown() -> None:
         shut_down()
+
+    @app.post("/cells/{cell}/events", dependencies=[Depends(known)])
+    async def cell_event(cell: str, order: CellEventOrder) -> CellEvent:
+        return await station.record_cell_event(cell, order)
 
     @app.post("/channels/{name}/start", dependencies=[Depends(known)])
     async def start(name: str, order: StartOrder) -> RunView:

@@ -11,10 +11,12 @@ import itertools
 import logging
 import platform
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from calibration.record import Calibration, newest
+from calibration.record import Calibration
+from calibration.registry import Registry
 from drivers.interface import (
     Chamber,
     ImpedanceSource,
@@ -33,18 +35,32 @@ from protocols import library
 from protocols.cell import read_cell
 from protocols.compile import Protocol, read_protocol
 from protocols.document import DocumentError
-from protocols.program import Kind
+from protocols.program import ChamberTemperature, Kind
+from station import cautions
+from station.cell_events import in_words, loaded_since
+from station.cell_orders import CellEventOrder, make_event
 from station.channel import Channel, ChannelError, Surroundings
 from station.config import ChannelSection, InstrumentSection, StationConfig, has_capability
+from station.conversion import Conversion
 from station.cycler_channel import CyclerChannel, CyclerFeed, feed_period_s
 from station.environment import Environment, Gauge, watch
 from station.host_channel import HostChannel
 from station.journal import Journal
-from station.readings import CellView, ChannelState, Level, ProtocolView, RunState, RunView, StationView
+from station.readings import (
+    CellEvent,
+    CellEventKind,
+    CellView,
+    ChannelState,
+    Level,
+    ProtocolView,
+    RunState,
+    RunView,
+    StationView,
+)
 from station.run import Request, Run, prepare, revive, snapshot
 from station.safety import LimitsInForce
 from station.sensors import Sensor, scan
-from station.store import Archive, Writer, upgrade
+from station.store import Archive, Batch, StoreError, Writer, upgrade
 from station.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -67,6 +83,7 @@ class Station:
         self.journal = Journal(self.writer, self.clock)
         self._workers = {name: Worker(name, _opener(instrument)) for name, instrument in config.instruments.items()}
         self._feeds: dict[str, CyclerFeed] = {}
+        self.calibrations = Registry(section.calibrations)
         self._sensors: list[Sensor] = []
         self._thermometers: dict[str, Gauge] = {}
         self._frames: dict[str, Gauge] = {}
@@ -194,8 +211,8 @@ class Station:
         run = await asyncio.to_thread(prepare, self._new_run_id(now, channel_name), channel_name, request, now)
         channel.check(run)
         await channel.check_ranges(run)
-        for warning in self._warnings(channel, run):
-            channel.say(Level.WARNING, warning)
+        run = await asyncio.to_thread(self._with_sensor, channel, run)
+        run = replace(run, warnings=(*run.warnings, *self._shared_chamber(channel, run)))
         await channel.start(run, snapshot(run, self.simulated, self._depends_on(channel_name)), who)
         if self.writer.trouble is None:  # whoever asks for the run next shall find it
             await asyncio.to_thread(self.writer.flush, 2.0)
@@ -231,6 +248,56 @@ class Station:
     @property
     def simulated(self) -> bool:
         return self.config.simulation is not None
+
+    def _with_sensor(self, channel: Channel, run: Run) -> Run:
+        """With the newest calibration of its sensor, the cell's assembly, and what is to be said of them."""
+        sensor = channel.sensor
+        if sensor is None:
+            return run
+        calibration = self.calibrated(sensor.name)
+        conversion = Conversion(calibration, self._assembled(run), run.started)
+        today, temperatures_degC = cautions.day(run.started), _temperatures_degC(channel, run)
+        warnings = cautions.before_run(sensor.name, conversion, run.cell.cell, today, temperatures_degC)
+        return replace(run, conversion=conversion, warnings=warnings)
+
+    def _assembled(self, run: Run) -> float | None:
+        """A database that is away stops no run: what cannot be read is not known."""
+        try:
+            return loaded_since(self.archive.cell_events(run.cell.cell), run.started)
+        except StoreError as error:
+            self.journal.say(Level.WARNING, f"what was done to cell {run.cell.cell} is not known: {error}")
+            return None
+
+    async def record_cell_event(self, cell: str, order: CellEventOrder) -> CellEvent:
+        """Read the channel's sensor and keep what was done to the cell. Raises `ChannelError`, `CalibrationError`."""
+        channel, now = self.channel(order.channel), self.clock.now()
+        calibration = None
+        if channel.sensor is not None:
+            calibration = await asyncio.to_thread(self.calibrated, channel.sensor.name)
+        event = make_event(self.cell_name(cell), order, channel, calibration, now)
+        self.writer.submit(Batch(cell_events=(event,)))
+        channel.say(Level.INFO, in_words(event), event.who)
+        if order.kind is CellEventKind.ZERO and event.pressure_Pa is not None:
+            channel.say(Level.WARNING, f"without load, sensor {event.sensor} shows {event.pressure_Pa / 1e3:.3g} kPa")
+        if self.writer.trouble is None:
+            await asyncio.to_thread(self.writer.flush, 2.0)
+        return event
+
+    def cell_name(self, given: str) -> str:
+        """What a cell calls itself, where it is asked for by the name of its file in the station's folder."""
+        path = self.config.station.cells / f"{given}.yaml"
+        return read_cell(path).cell if not set(given) & set("/\\") and path.is_file() else given
+
+    def calibrated(self, sensor_name: str) -> Calibration | None:
+        """Read the newest calibration of a sensor anew: a run that is on keeps its own.
+
+        Raises `CalibrationError` where its file cannot be used.
+        """
+        calibration = self.calibrations.newest(sensor_name)
+        for sensor in self._sensors:
+            if sensor.name == sensor_name:
+                sensor.calibrated(calibration)
+        return calibration
 
     # --- what clients see
 
@@ -277,7 +344,8 @@ class Station:
 
     def _channel(self, name: str, section: ChannelSection) -> Channel:
         limits = section.limits.limits()
-        sensor, environment = self._sensor(section), self._environment(section)
+        environment = self._environment(section)
+        sensor = self._sensor(name, section, environment.temperature)
         if section.cycler is not None:
             feed = self._feed(section.cycler.instrument)
             return CyclerChannel(name, self._around, limits, sensor, feed, section.cycler.channel, environment)
@@ -303,13 +371,20 @@ class Station:
             self._worker(section.trigger, TriggerOutput) if section.trigger else None,  # type: ignore[type-abstract]
         )
 
-    def _sensor(self, section: ChannelSection) -> Sensor | None:
+    def _sensor(self, channel_name: str, section: ChannelSection, thermometer: Gauge | None) -> Sensor | None:
         if section.sensor is None:
             return None
         bound = section.sensor
         self._worker(bound.meter, ResistanceMeter)  # type: ignore[type-abstract]
-        calibration = newest(self.config.station.calibrations, bound.name)
-        sensor = Sensor(bound.name, bound.meter, bound.channel, calibration, self.config.station.lost_after)
+        sensor = Sensor(
+            bound.name,
+            bound.meter,
+            bound.channel,
+            self.calibrations.newest(bound.name),
+            self.config.station.lost_after,
+            thermometer,
+            lambda level, text: self.channels[channel_name].say(level, text),
+        )
         self._sensors.append(sensor)
         return sensor
 
@@ -349,34 +424,23 @@ class Station:
             raise KeyError(f"no cell '{name}' in {self.config.station.cells}{_meant(name, known)}")
         return path
 
-    def _warnings(self, channel: Channel, run: Run) -> list[str]:
-        """What must be known before a run, and stops nobody."""
-        today = datetime.datetime.fromtimestamp(self.clock.now(), datetime.UTC).date()
-        said = [channel.sensor.warning(today) if channel.sensor else None, self._shares_chamber(channel, run)]
-        return [warning for warning in said if warning]
-
-    def _shares_chamber(self, channel: Channel, run: Run) -> str | None:
+    def _shared_chamber(self, channel: Channel, run: Run) -> tuple[str, ...]:
         """A chamber is set for every cell in it."""
         chamber = self.config.channels[channel.name].chamber
         if chamber is None or not any(step.kind is Kind.TEMPERATURE for step in run.program.steps()):
-            return None
+            return ()
         others = [
             name
             for name, section in self.config.channels.items()
             if name != channel.name and section.chamber == chamber and self.channels[name].run is not None
         ]
-        return f"this run sets {chamber}, which the cells of {', '.join(others)} are in too" if others else None
+        return (f"this run sets {chamber}, which the cells of {', '.join(others)} are in too",) if others else ()
 
     def _depends_on(self, channel_name: str) -> dict[str, object]:
         """What the snapshot keeps beside cell and protocol."""
-        section = self.config.channels[channel_name]
-        calibration: Calibration | None = None
-        if section.sensor is not None:
-            calibration = newest(self.config.station.calibrations, section.sensor.name)
         return {
             "station": self.config.model_dump(mode="json"),
-            "channel": section.model_dump(mode="json"),
-            "calibration": calibration.model_dump(mode="json") if calibration else None,
+            "channel": self.config.channels[channel_name].model_dump(mode="json"),
             "versions": {"cellstation": VERSION, "python": platform.python_version(), "system": platform.platform()},
         }
 
@@ -397,6 +461,15 @@ def _temperature_degC(instrument: Thermometer) -> float | NoReading:
 
 def _pressure_Pa(instrument: PressureFrame) -> float | NoReading:
     return instrument.read_pressure_Pa()
+
+
+def _temperatures_degC(channel: Channel, run: Run) -> list[float]:
+    """The cell's now, where there is a thermometer, and those that the run sets."""
+    gauge = channel.environment.temperature
+    now_degC = gauge.newest if gauge else None
+    setpoints = (step.setpoint for step in run.program.steps())
+    planned = [setpoint.temperature_degC for setpoint in setpoints if isinstance(setpoint, ChamberTemperature)]
+    return planned if now_degC is None else [now_degC, *planned]
 
 
 def _protocol_view(name: str, protocol: Protocol) -> ProtocolView:
@@ -421,6 +494,7 @@ def _run_view(run: Run, simulated: bool) -> RunView:
         simulated=simulated,
         active_mass_g=run.cell.active_mass,
         electrode_area_cm2=run.cell.electrode_area,
+        warnings=run.warnings,
     )
 
 

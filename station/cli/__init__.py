@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from station.cli import analyse, bench, channels, config, database, protocol, results, simulate
+from station.cli import analyse, bench, calibration, cell, channels, config, database, protocol, results, simulate
 
 app = typer.Typer(
     name="cellstation",
@@ -30,6 +30,8 @@ simulate.add_to(app)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(protocol.app, name="protocol")
 app.add_typer(database.app, name="db")
+app.add_typer(calibration.app, name="calibration")
+app.add_typer(cell.app, name="cell")
 
 
 def main() -> None:
@@ -59,6 +61,7 @@ def _words(error: Exception) -> str | None:
 
 def _plain_errors() -> tuple[type[Exception], ...]:
     """Those that say themselves what is wrong; imported only once something is."""
+    from calibration.data import DataError
     from calibration.record import CalibrationError
     from drivers.interface import InstrumentError
     from drivers.registry import SettingsError
@@ -75,6 +78,7 @@ def _plain_errors() -> tuple[type[Exception], ...]:
         ChannelError,
         ClientError,
         ConfigError,
+        DataError,
         DocumentError,
         InstrumentError,
         SettingsError,

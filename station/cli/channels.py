@@ -80,6 +80,8 @@ def run(
             raise typer.BadParameter("is needed, or a table of runs (--table)", param_hint=missing)
         else:
             view = _start(station, protocol, channel, cell, given)
+            for warning in view.warnings:
+                err.print(f"{view.channel}: {warning}", markup=False, soft_wrap=True)
             view = _wait(station, view) if wait else view
             fine = not wait or view.state is RunState.FINISHED
             if as_json:
@@ -96,6 +98,9 @@ def _run_table(
 ) -> bool:
     """Whether every row was started and, where it was waited for, finished."""
     started = start_rows(station, protocol, table, given)
+    for view in (one.run for one in started if one.run is not None):
+        for warning in view.warnings:
+            err.print(f"{view.channel}: {warning}", markup=False, soft_wrap=True)
     if wait:
         started = [replace(one, run=_wait(station, one.run)) if one.run else one for one in started]
     say_started(started, as_json=as_json)

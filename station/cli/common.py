@@ -86,3 +86,13 @@ def database_url(given: str | None) -> str:
     from station.config import read_config
 
     return read_config(Path("station.toml")).station.database
+
+
+def calibrations_folder(given: Path | None) -> Path:
+    """From the option, or from `station.toml` in this folder, or the one that a station has without being told."""
+    if given is not None:
+        return given
+    from station.config import StationSection, read_config
+
+    path = Path("station.toml")
+    return read_config(path).station.calibrations if path.is_file() else StationSection().calibrations

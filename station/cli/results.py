@@ -57,6 +57,10 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="the file to write")],
     form: Annotated[Format, typer.Option("--format", help="file format")] = Format.BDF_CSV,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the file if it exists")] = False,
+    calibration: Annotated[
+        str | None,
+        typer.Option(help="pressures by this calibration ('mfsr-1 v3'), as 'calibration apply --list' shows them"),
+    ] = None,
     db: Database = None,
 ) -> None:
     """Write a run's readings as a Battery Data Format file, with its metadata and spectra beside it."""
@@ -64,7 +68,8 @@ def export(
     from station.store import Archive
 
     archive = Archive(database_url(db))
-    write_export(archive, resolved_run(archive, run_id), form, output, overwrite=overwrite)
+    run = resolved_run(archive, run_id)
+    write_export(archive, run, form, output, overwrite=overwrite, calibration=calibration)
     console.print(str(output), markup=False)
 
 

@@ -222,6 +222,7 @@ def _put(plan: Plan, of: State, state: State) -> Reading:
         sample.pressure_U_Pa,
         sample.calibration,
         sample.temperature_degC,
+        sample.pressure_mark,
     )
     state.recorded = reading
     state.pending = state.record_next = False

@@ -28,6 +28,7 @@ class Sample:
     pressure_U_Pa: float | None = None
     calibration: str | None = None
     temperature_degC: float | None = None
+    pressure_mark: str | None = None
 
 
 class Phase(StrEnum):

@@ -10,6 +10,7 @@ Archive("sqlite:///station.db").cycles(run_id)
 from station.store.archive import Archive
 from station.store.batch import Batch, RunSnapshot
 from station.store.database import StoreError, backup, check, upgrade
+from station.store.derivations import RunPressures
 from station.store.writer import Writer
 
-__all__ = ["Archive", "Batch", "RunSnapshot", "StoreError", "Writer", "backup", "check", "upgrade"]
+__all__ = ["Archive", "Batch", "RunPressures", "RunSnapshot", "StoreError", "Writer", "backup", "check", "upgrade"]

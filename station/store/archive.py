@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,10 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from station.readings import (
+    CellEvent,
+    CellEventKind,
     CycleView,
+    DerivationView,
     EventView,
     Level,
     MarkerEvent,
@@ -27,12 +31,14 @@ from station.readings import (
     StepSummary,
 )
 from station.store import database, schema
+from station.store import derivations as derived
 from station.store.batch import RunSnapshot
 from station.store.cycles import cycle_views
 from station.store.database import StoreError, one_line
+from station.store.derivations import RunPressures
 from station.store.recent import RecentColumns
 from station.store.reduce import Floats, extremes
-from station.store.schema import MARKER_FIELDS, READING_FIELDS, STEP_FIELDS, TEXT_FIELDS
+from station.store.schema import CELL_EVENT_FIELDS, MARKER_FIELDS, READING_FIELDS, STEP_FIELDS, TEXT_FIELDS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,8 +67,11 @@ class Archive:
             return tuple(_run_view(row) for row in connection.execute(newest_first))
 
     def run(self, run_id: str) -> RunView:
+        """One run, with what was known against it before it began."""
         with self._connection() as connection:
-            return self._run(connection, run_id)
+            view = self._run(connection, run_id)
+        warnings = json.loads(self.snapshot(run_id).document).get("warnings", ())
+        return view.model_copy(update={"warnings": tuple(warnings)})
 
     def open_runs(self) -> tuple[tuple[RunSnapshot, str | None], ...]:
         """Runs that have not ended, oldest first, each with its last checkpoint: what to resume after a crash."""
@@ -120,11 +129,41 @@ class Archive:
             loaded: dict[str, Any] = dict(_load(connection, run_id, numbers))
             texts = _select(run_id, [_readings.c[name] for name in sorted(TEXT_FIELDS)])
             rows = list(_raw_rows(connection, texts))
-        for name, values in zip(sorted(TEXT_FIELDS), zip(*rows, strict=True) if rows else ((), ()), strict=True):
+        columns = zip(*rows, strict=True) if rows else ((),) * len(TEXT_FIELDS)
+        for name, values in zip(sorted(TEXT_FIELDS), columns, strict=True):
             loaded[name] = pd.array(values, dtype="str")
         for name in _INTEGERS:
             loaded[name] = loaded[name].astype(np.int64)
         return pd.DataFrame({name: loaded[name] for name in READING_FIELDS})
+
+    def columns(self, run_id: str, names: Sequence[str]) -> dict[str, Floats]:
+        """Fields of `Reading` that are numbers, of shape (readings,); NaN where there is no value."""
+        _check_columns(names)
+        with self._connection() as connection:
+            self._run(connection, run_id)
+            return _load(connection, run_id, names)
+
+    # --- pressures by several calibrations
+
+    def derivations(self, run_id: str) -> tuple[DerivationView, ...]:
+        """Every set of pressures that the run has, oldest first; one of them is current."""
+        with self._connection() as connection:
+            return derived.derivations(connection, run_id, self._run(connection, run_id).started)
+
+    def pressures(self, run_id: str, calibration: str | DerivationView) -> RunPressures:
+        """Of one of the derivations: by its calibration ('mfsr-1 v3'; the newest, of several) or by its number."""
+        wanted = self.derivation(run_id, calibration) if isinstance(calibration, str) else calibration
+        with self._connection() as connection:
+            return derived.pressures(connection, wanted)
+
+    def derivation(self, run_id: str, calibration: str) -> DerivationView:
+        """The one that `pressures` gives."""
+        known = self.derivations(run_id)
+        for one in reversed(known):
+            if calibration in (one.calibration, str(one.number)):
+                return one
+        there = ", ".join(f"{one.calibration or 'no calibration'} (number {one.number})" for one in known)
+        raise StoreError(f"run {run_id} has no pressures by {calibration!r}; there are those by {there}")
 
     # --- steps and cycles
 
@@ -196,6 +235,14 @@ class Archive:
         events = schema.events
         return self._events(sa.select(events).where(events.c.run_id == run_id).order_by(events.c.number.desc()))
 
+    def cell_events(self, cell: str) -> tuple[CellEvent, ...]:
+        """What people did to a cell, by the time when they did it."""
+        events = schema.cell_events
+        wanted = sa.select(*(events.c[name] for name in CELL_EVENT_FIELDS)).where(events.c.cell == cell)
+        with self._connection() as connection:
+            rows = connection.execute(wanted.order_by(events.c.time, events.c.number))
+            return tuple(CellEvent(**{**row._mapping, "kind": CellEventKind(row.kind)}) for row in rows)
+
     def _events(self, newest_first: sa.Select[Any]) -> tuple[EventView, ...]:
         with self._connection() as connection:
             rows = connection.execute(newest_first).fetchall()
@@ -217,14 +264,15 @@ class Archive:
     def _whole(self, connection: Connection, run_id: str, names: tuple[str, ...]) -> dict[str, Floats]:
         """Columns of the whole run, of which only what is new is read from the database."""
         numbered = ("sequence", *names)
-        known = self._recent.get((run_id, names))
+        key = (run_id, names, derived.current_number(connection, run_id))
+        known = self._recent.get(key)
         last = int(known["sequence"][-1]) if known is not None and len(known["sequence"]) else 0
         if last > _last_sequence(connection, run_id):  # another database has taken the place of the one read before
             known, last = None, 0
         columns = _load(connection, run_id, numbered, first=last + 1)
         if known is not None:
             columns = {name: np.concatenate((known[name], columns[name])) for name in numbered}
-        self._recent.keep((run_id, names), columns)
+        self._recent.keep(key, columns)
         return {name: columns[name] for name in names}
 
     @contextmanager

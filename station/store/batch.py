@@ -7,7 +7,17 @@ import json
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from station.readings import Event, Level, MarkerEvent, Reading, RunState, Spectrum, StepSummary
+from station.readings import (
+    CellEvent,
+    CellEventKind,
+    Event,
+    Level,
+    MarkerEvent,
+    Reading,
+    RunState,
+    Spectrum,
+    StepSummary,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +37,7 @@ class RunSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is written together or not at all. Any part may be empty; without a run, it carries events alone."""
+    """What is written together or not at all. Any part may be empty; without a run, events alone are carried."""
 
     run_id: str | None = None
     readings: tuple[Reading, ...] = ()
@@ -39,9 +49,10 @@ class Batch:
     reason: str = ""
     ended: float | None = None
     markers: tuple[MarkerEvent, ...] = ()
+    cell_events: tuple[CellEvent, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.run_id is None and dataclasses.replace(self, run_id="", events=()) != Batch(run_id=""):
+        if self.run_id is None and dataclasses.replace(self, run_id="", events=(), cell_events=()) != Batch(run_id=""):
             raise ValueError("a batch without a run can carry events alone")
 
 
@@ -99,7 +110,12 @@ def _batch(entry: dict[str, Any]) -> Batch:
         reason=entry["reason"],
         ended=entry["ended"],
         markers=tuple(MarkerEvent(**row) for row in entry.get("markers", ())),  # none in what version 0.1.0 spooled
+        cell_events=tuple(_cell_event(row) for row in entry.get("cell_events", ())),
     )
+
+
+def _cell_event(row: dict[str, Any]) -> CellEvent:
+    return CellEvent(**{**row, "kind": CellEventKind(row["kind"])})
 
 
 def _spectrum(row: dict[str, Any]) -> Spectrum:

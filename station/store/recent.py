@@ -9,12 +9,13 @@ from typing import TypeAlias
 
 from station.store.reduce import Floats
 
-Key: TypeAlias = tuple[str, tuple[str, ...]]
-"""A run and the names of the columns."""
+Key: TypeAlias = tuple[str, tuple[str, ...], int]
+"""A run, the names of the columns, and which derivation of its pressures they show."""
 
 
 class RecentColumns:
-    """Keeps whole columns, up to `limit_bytes` of them; readings are only ever added, so what is kept stays true."""
+    """Keeps whole columns, up to `limit_bytes` of them; readings of one derivation are only ever added,
+    so what is kept stays true."""
 
     def __init__(self, limit_bytes: int = 256 << 20) -> None:
         self._limit_bytes = limit_bytes

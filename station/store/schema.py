@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-from station.readings import MarkerEvent, Reading, StepSummary
+from station.readings import CellEvent, MarkerEvent, Reading, StepSummary
 
 metadata = MetaData()
 
@@ -63,6 +63,7 @@ readings = Table(
     Column("pressure_U_Pa", Double),
     Column("calibration", Text),
     Column("temperature_degC", Double),
+    Column("pressure_mark", Text),
     sqlite_with_rowid=False,
 )
 
@@ -143,6 +144,62 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
+# No foreign key: a cell is known before its first run.
+cell_events = Table(
+    "cell_events",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("cell", Text, nullable=False),
+    Column("time", Double, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("channel", Text),
+    Column("sensor", Text),
+    Column("measured", Double),
+    Column("resistance_ohm", Double),
+    Column("pressure_Pa", Double),
+    Column("pressure_U_Pa", Double),
+    Column("calibration", Text),
+    Column("temperature_degC", Double),
+    Column("note", Text, nullable=False),
+    Column("who", Text, nullable=False),
+    Index("cell_events_of_cell", "cell", "time"),
+    sqlite_autoincrement=True,
+)
+
+# The pressures of a run that were derived with another calibration; the readings have those that are current.
+# A run whose pressures were never derived anew has no row here.
+derivations = Table(
+    "derivations",
+    metadata,
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("run_id", Text, ForeignKey("runs.run_id"), nullable=False),
+    Column("calibration", Text),
+    Column("sha256", Text, nullable=False),
+    Column("assembled", Double),
+    Column("time", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("current", Boolean, nullable=False),
+    Index("derivations_of_run", "run_id", "number"),
+    sqlite_autoincrement=True,
+)
+
+derived_pressures = Table(
+    "derived_pressures",
+    metadata,
+    Column(
+        "derivation",
+        BigInteger().with_variant(Integer, "sqlite"),
+        ForeignKey("derivations.number"),
+        primary_key=True,
+    ),
+    Column("sequence", Integer, primary_key=True),
+    Column("pressure_Pa", Double),
+    Column("pressure_U_Pa", Double),
+    Column("calibration", Text),
+    Column("pressure_mark", Text),
+    sqlite_with_rowid=False,
+)
+
 checkpoints = Table(
     "checkpoints",
     metadata,
@@ -163,4 +220,5 @@ applied = Table(
 READING_FIELDS = tuple(field.name for field in dataclasses.fields(Reading))
 STEP_FIELDS = tuple(field.name for field in dataclasses.fields(StepSummary))
 MARKER_FIELDS = tuple(field.name for field in dataclasses.fields(MarkerEvent))
-TEXT_FIELDS = frozenset({"step_name", "calibration"})
+CELL_EVENT_FIELDS = tuple(field.name for field in dataclasses.fields(CellEvent))
+TEXT_FIELDS = frozenset({"step_name", "calibration", "pressure_mark"})

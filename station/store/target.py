@@ -34,6 +34,7 @@ _step_values = attrgetter(*schema.STEP_FIELDS)
 _spectrum_values = attrgetter(*_SPECTRUM_FIELDS)
 _event_values = attrgetter(*_EVENT_FIELDS)
 _marker_values = attrgetter(*schema.MARKER_FIELDS)
+_cell_event_values = attrgetter(*schema.CELL_EVENT_FIELDS)
 
 # In this order, so that every row finds the one that it belongs to.
 _INSERTS: tuple[tuple[sa.Table, tuple[str, ...]], ...] = (
@@ -44,6 +45,7 @@ _INSERTS: tuple[tuple[sa.Table, tuple[str, ...]], ...] = (
     (schema.impedance_points, ("run_id", "number", "point", "frequency_Hz", "real_ohm", "imaginary_ohm")),
     (schema.markers, ("run_id", *schema.MARKER_FIELDS)),
     (schema.events, _EVENT_FIELDS),
+    (schema.cell_events, schema.CELL_EVENT_FIELDS),
 )
 _KEEP_CHECKPOINT = sa.text(
     "INSERT INTO checkpoints (run_id, document) VALUES (:run_id, :document) "
@@ -81,7 +83,7 @@ class Target:
             if problem:
                 raise DatabaseAway(problem)
             self._identity = self._file_identity()
-            self._sql = {table.name: _insert_statement(self._engine, table, names) for table, names in _INSERTS}
+            self._sql = {table.name: insert_statement(self._engine, table, names) for table, names in _INSERTS}
         except (SQLAlchemyError, StoreError, OSError) as error:
             raise DatabaseAway(one_line(error)) from error
 
@@ -136,7 +138,7 @@ class Target:
         return f"what it held is saved in {rescued.name}: put that in its place, or bring the file back"
 
 
-def _insert_statement(engine: Engine, table: sa.Table, names: tuple[str, ...]) -> str:
+def insert_statement(engine: Engine, table: sa.Table, names: tuple[str, ...]) -> str:
     """The INSERT with the driver's own positional marks, so that rows can be plain tuples."""
     statement = table.insert().inline().compile(engine, column_keys=list(names))
     if statement.positiontup is not None and tuple(statement.positiontup) != names:
@@ -159,6 +161,7 @@ def _rows(items: Sequence[Numbered]) -> dict[str, list[Row]]:
             rows["runs"].append((*_snapshot_values(entry), RunState.RUNNING.value, ""))
             continue
         rows["events"].extend(_no_nan(_event_values(event)) for event in entry.events)
+        rows["cell_events"].extend(_no_nan(_cell_event_values(event)) for event in entry.cell_events)
         run = (entry.run_id,)
         rows["readings"].extend(run + _no_nan(_reading_values(reading)) for reading in entry.readings)
         rows["steps"].extend(run + _no_nan(_step_values(step)) for step in entry.steps)

@@ -208,6 +208,7 @@ class Bench:
     made: float = field(default_factory=time.time)
     events: list[EventView] = field(default_factory=list)
     questions: dict[str, str] = field(default_factory=dict)  # by channel
+    calibration_warnings: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         S = ChannelState
@@ -273,7 +274,16 @@ class Bench:
         state, run = self.states[name], self.runs.get(name)
         instruments = ("keithley-1", "daq6510-1")
         if run is None or not run.live:
-            return ChannelView(name=name, state=state, voltage_V=2.7143, current_A=0.0, instruments=instruments)
+            return ChannelView(
+                name=name,
+                state=state,
+                voltage_V=2.7143,
+                current_A=0.0,
+                instruments=instruments,
+                sensor=f"mfsr-{name}",
+                calibration=f"mfsr-{name} v3",
+                calibration_warning=self.calibration_warnings.get(name, ""),
+            )
         t = self.now_s(run)
         here = {key: float(value[0]) for key, value in run.at(np.array([t])).items()}
         kind = int(here["step"] - 1) % 4

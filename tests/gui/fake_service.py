@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import TypeAdapter
 
-from station.readings import ChannelState, ProtocolView
+from station.readings import CellEvent, CellEventKind, ChannelState, ProtocolView
 from tests.gui.bench import CELLS, PROTOCOLS, Bench, Run
 
 AFTER = {
@@ -45,6 +45,7 @@ class FakeService:
         self.commands: list[tuple[str, str, dict[str, Any]]] = []
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.refuse: dict[str, str] = {}
+        self.warnings: tuple[str, ...] = ()
         self.rows_whatever_is_asked: int | None = None
         self.delay_s = 0.0
         self._port = port
@@ -172,12 +173,17 @@ class FakeService:
         if verb in self.refuse:
             raise Refusal(409, self.refuse[verb])
         bench = self.bench
+        if verb == "events":  # of a cell, which stands where the channel does
+            cell, kind = channel, CellEventKind(body["kind"])
+            said = (2.88e5, 546e3, 36e3, "mfsr-1 v3") if kind is CellEventKind.ASSEMBLED else (2.2e7, None, None, None)
+            now = bench.station().time
+            return _json(CellEvent(cell, body["at"] or now, kind, body["channel"], "mfsr-1", now, *said))
         if verb == "start":
             bench.states[channel] = ChannelState.RUNNING
             run = Run(f"new-{channel}", channel, body["cell"], body["protocol"], -bench.elapsed_s())
             bench.runs[channel] = run
             bench.say(f"started: {body['protocol']} on cell {body['cell']}", channel, who=body["who"])
-            return _json(bench.run_view(run))
+            return _json(bench.run_view(run).model_copy(update={"warnings": self.warnings}))
         if verb == "confirm":
             bench.questions.pop(channel)
         bench.states[channel] = AFTER[verb]

@@ -11,9 +11,11 @@ from PySide6.QtWidgets import QLabel, QLineEdit
 from pytestqt.qtbot import QtBot
 
 from gui.app import grab, run
+from gui.cell_events import RecordEvent
+from gui.confirmation import Confirmation
 from gui.connection import LiveFeed
 from gui.controls import Action
-from gui.dialogs import Answer, ClearTrip, Confirmation, StartDialog
+from gui.dialogs import Answer, ClearTrip, StartDialog
 from gui.event_log import SELECTED
 from gui.main_window import MainWindow
 from gui.plots import MOST_LINES, MarkerLines
@@ -363,6 +365,71 @@ def test_parameters_are_set_before_a_start_and_told_in_words(
     qtbot.waitUntil(lambda: not dialog.isVisible(), timeout=3000)
     ((verb, channel, order),) = service.commands
     assert (verb, channel, order["parameters"]) == ("start", "A5", {"cycles": 12}), "what is as declared is not sent"
+
+
+EXPIRED = "the calibration mfsr-A5 v3 expired on 2026-06-30"
+
+
+def test_what_the_station_knows_against_a_run_is_read_before_and_after_its_start(
+    qtbot: QtBot, own_window: MainWindow, own_service: FakeService
+) -> None:
+    own_service.bench.calibration_warnings["A5"] = EXPIRED
+    own_service.warnings = (EXPIRED, "when cell Si-031 was assembled is not recorded")
+    qtbot.waitUntil(lambda: (view := own_window.channel("A5")) and view.calibration_warning == EXPIRED, timeout=3000)
+    own_window.tiles.select("A5")
+    click(qtbot, own_window, Action.START)
+    dialog = own_window.dialog
+    assert isinstance(dialog, StartDialog)
+    qtbot.waitUntil(dialog.start.isEnabled, timeout=3000)
+    assert dialog.caution.text == EXPIRED
+    qtbot.mouseClick(dialog.start, LEFT)
+    qtbot.waitUntil(lambda: dialog.caution.text.startswith("The run has begun."), timeout=3000)
+    assert "was assembled is not recorded" in dialog.caution.text
+    assert dialog.isVisible() and not dialog.start.isEnabled() and dialog.cancel.text() == "Close"
+    qtbot.mouseClick(dialog.cancel, LEFT)
+    assert not dialog.isVisible() and own_service.verbs() == ["start"]
+
+
+def test_zero_and_assembly_are_recorded_from_the_start_dialog(
+    qtbot: QtBot, own_window: MainWindow, own_service: FakeService
+) -> None:
+    own_window.header.operator.setText("m.kato")
+    own_window.tiles.select("A5")
+    click(qtbot, own_window, Action.START)
+    dialog = own_window.dialog
+    assert isinstance(dialog, StartDialog)
+    qtbot.waitUntil(dialog.start.isEnabled, timeout=3000)
+    cell = dialog.cells.currentData().name
+
+    qtbot.mouseClick(dialog.events.zero, LEFT)
+    question = dialog.question
+    assert isinstance(question, RecordEvent) and "without any load" in question.text.text()
+    assert question.stay.isDefault()
+    qtbot.mouseClick(question.stay, LEFT)
+    assert own_service.commands == []
+
+    qtbot.mouseClick(dialog.events.zero, LEFT)
+    assert isinstance(dialog.question, RecordEvent)
+    qtbot.mouseClick(dialog.question.go, LEFT)
+    qtbot.waitUntil(lambda: "in-cell zero" in dialog.told.text() and "22.00 MΩ" in dialog.told.text(), timeout=3000)
+
+    qtbot.mouseClick(dialog.events.assembled, LEFT)
+    assert isinstance(dialog.question, RecordEvent)
+    dialog.question.ago.setValue(20)
+    qtbot.mouseClick(dialog.question.go, LEFT)
+    qtbot.waitUntil(lambda: "546 ± 36 kPa" in dialog.told.text(), timeout=3000)
+    assert own_window.station is not None
+    for (verb, of, order), kind in zip(own_service.commands, ("in-cell zero", "assembled"), strict=True):
+        assert (verb, of, order["kind"], order["channel"], order["who"]) == ("events", cell, kind, "A5", "m.kato")
+    assert own_service.commands[0][2]["at"] is None
+    assert 1100 < own_window.station.time - own_service.commands[1][2]["at"] < 2400, "the bench's clock runs fast"
+
+    own_service.refuse["events"] = "channel A5 runs cell Si-007"
+    qtbot.mouseClick(dialog.events.zero, LEFT)
+    assert isinstance(dialog.question, RecordEvent)
+    qtbot.mouseClick(dialog.question.go, LEFT)
+    qtbot.waitUntil(lambda: dialog.problem.text == own_service.refuse["events"], timeout=3000)
+    dialog.reject()
 
 
 def retype(qtbot: QtBot, field: QLineEdit, text: str) -> None:

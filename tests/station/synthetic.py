@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -10,10 +11,12 @@ from typing import Any
 
 from station.readings import Event, Level, MarkerEvent, Reading, RunState, Spectrum, StepSummary
 from station.store import Batch, RunSnapshot
+from tests.calibration_records import made_record
 
 STARTED = 1_790_000_000.0
 SAMPLE_S = 5.0
 RECORD_S = 30.0
+CALIBRATION = made_record("mfsr-12", 3, a=6e5, expires=datetime.date(2026, 6, 30))
 
 
 def snapshot(run_id: str = "run-1", *, simulated: bool = True, started: float = STARTED) -> RunSnapshot:
@@ -21,7 +24,10 @@ def snapshot(run_id: str = "run-1", *, simulated: bool = True, started: float = 
         "cellstation": "0.1.0",
         "cell": {"name": "cell-7", "chemistry": "Li | µm-Si"},
         "instruments": [{"model": "2450", "address": "TCPIP::10.0.0.5"}],
-        "calibrations": [{"id": "mfsr-12", "version": 3}],
+        "channel": {"sensor": {"name": "mfsr-12", "meter": "scanner", "channel": 101}},
+        "calibration": CALIBRATION.model_dump(mode="json"),
+        "assembled": STARTED - 3600.0,
+        "warnings": ["the calibration mfsr-12 v3 expired on 2026-06-30"],
     }
     return RunSnapshot(run_id, "A1", "cell-7", "si-half-cell", started, simulated, 1.5e-3, 1.13, json.dumps(document))
 

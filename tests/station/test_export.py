@@ -154,13 +154,19 @@ def test_a_step_too_short_to_be_recorded_keeps_its_energy(tmp_path: Path) -> Non
     assert table["Net Capacity / Ah"].iloc[-1] == pytest.approx(channel.charge_Ah, abs=1e-15)
 
 
+READ_AS_JSON = (
+    *("depends_on", "calibrations", "units"),
+    *("calibration_at_start", "pressures", "warnings", "cell_events"),
+)
+
+
 def test_what_the_file_is_stands_in_it(exported: Exported) -> None:
     main = exported.files[0]
     if main.suffix == ".parquet":
         raw = pyarrow.parquet.read_schema(main).metadata
         metadata = {key.decode(): value.decode() for key, value in raw.items()}
         assert metadata["simulated"] == "true"
-        metadata.update({key: json.loads(metadata[key]) for key in ("depends_on", "calibrations", "units")})
+        metadata.update({key: json.loads(metadata[key]) for key in READ_AS_JSON})
     else:
         metadata = json.loads((main.parent / "out.json").read_text(encoding="utf-8"))
         assert metadata["simulated"] is True
@@ -168,7 +174,13 @@ def test_what_the_file_is_stands_in_it(exported: Exported) -> None:
     assert metadata["calibrations"] == ["mfsr-12 v3"]
     assert metadata["units"]["Charging Capacity / Ah"] == "Ah"
     assert metadata["software"].startswith("cellstation ")
-    assert metadata["depends_on"]["calibrations"][0]["id"] == "mfsr-12"
+    assert metadata["depends_on"]["calibration"]["sensor"] == "mfsr-12"
+    seal = synthetic.CALIBRATION.sha256
+    assert (metadata["calibration_at_start"]["version"], metadata["calibration_at_start"]["sha256"]) == (3, seal)
+    assert metadata["calibration_at_start"]["expires"] == "2026-06-30"
+    assert metadata["pressures"]["calibration"] == "mfsr-12 v3" and metadata["pressures"]["current"]
+    assert metadata["warnings"] == ["the calibration mfsr-12 v3 expired on 2026-06-30"]
+    assert metadata["cell_events"] == []
     assert "positive on charge" in metadata["sign"]
 
 

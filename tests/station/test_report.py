@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from station import figures
-from station.readings import Event, Level, RunState
+from station.derivation import carry_out, plan
+from station.readings import CellEvent, CellEventKind, Event, Level, RunState
 from station.report import CURVES, _half_cycles, capacity_text, pressure_text, spread, write_report
 from station.store import Archive, Batch, StoreError, Writer
+from tests.calibration_records import made_record
 from tests.station import synthetic
 
 
@@ -44,10 +46,17 @@ class Page(html.parser.HTMLParser):
             self.headings.append(data)
 
 
-def recorded(tmp_path: Path, channel: synthetic.Channel, *extra: Batch, simulated: bool = True) -> Archive:
+def recorded(
+    tmp_path: Path,
+    channel: synthetic.Channel,
+    *extra: Batch,
+    simulated: bool = True,
+    more: dict[str, object] | None = None,
+) -> Archive:
     url = f"sqlite:///{(tmp_path / 'station.db').as_posix()}"
     writer = Writer(url, tmp_path / "spool")
     document = {"protocol": "steps:\n  - rest: {for: 4 h}\n", "cell": {"name": "<cell & 7>", "mass": None}, "list": [1]}
+    document = {**document, **(more or {})}
     snapshot = replace(synthetic.snapshot(channel.run_id, simulated=simulated), document=json.dumps(document))
     writer.begin_run(snapshot)
     for batch in (*synthetic.batches(channel), *extra):
@@ -184,3 +193,23 @@ def test_what_is_drawn_is_spread_over_the_run() -> None:
 )
 def test_units_are_chosen_by_size(largest: float, unit: str) -> None:
     assert figures.prefix_scale(largest, "A").unit == unit
+
+
+def test_what_the_pressures_rest_on_is_in_the_summary(tmp_path: Path) -> None:
+    """The record that the run began with, what was known against it, the cell's events, and another derivation."""
+    built_in = CellEvent(
+        *("cell-7", synthetic.STARTED - 3600.0, CellEventKind.ASSEMBLED, "A1", "mfsr-12", synthetic.STARTED - 3600.0),
+        *(2.88e5, 546e3, 36e3, "mfsr-12 v3"),
+    )
+    channel = synthetic.half_cell(cycles=1)
+    known = json.loads(synthetic.snapshot().document)
+    archive = recorded(tmp_path, channel, Batch(cell_events=(built_in,)), more=known)
+    planned = plan(archive, "run-1", made_record("mfsr-12", 4, a=1e6), "ada", synthetic.STARTED + 1e5)
+    carry_out(f"sqlite:///{(tmp_path / 'station.db').as_posix()}", planned)
+    write_report(archive, "run-1", tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "mfsr-12 v3, made 2026-01-01, expires 2026-06-30, SHA-256 " + synthetic.CALIBRATION.sha256[:16] in text
+    assert "the calibration mfsr-12 v3 expired on 2026-06-30" in text
+    assert "546 kPa ± 36 kPa (k = 2, mfsr-12 v3)" in text
+    assert "mfsr-12 v4, shown here, derived" in text and "mfsr-12 v3, kept, derived" in text
+    assert "resistances_ohm" not in text, "the points of the calibration stand on its certificate"

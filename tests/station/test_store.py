@@ -196,12 +196,12 @@ def test_a_series_that_is_asked_for_again_has_what_came_since(writer: Writer, ar
 def test_columns_kept_for_later_have_a_limit() -> None:
     recent = RecentColumns(limit_bytes=200)
     for k in range(5):
-        recent.keep((f"run-{k}", ("x",)), {"x": np.zeros(10)})
-        recent.get(("run-1", ("x",)))
-    assert recent.get(("run-0", ("x",))) is None
-    assert recent.get(("run-1", ("x",))) is not None
-    recent.keep(("large", ("x",)), {"x": np.zeros(1000)})
-    assert recent.get(("large", ("x",))) is not None
+        recent.keep((f"run-{k}", ("x",), 0), {"x": np.zeros(10)})
+        recent.get(("run-1", ("x",), 0))
+    assert recent.get(("run-0", ("x",), 0)) is None
+    assert recent.get(("run-1", ("x",), 0)) is not None
+    recent.keep(("large", ("x",), 0), {"x": np.zeros(1000)})
+    assert recent.get(("large", ("x",), 0)) is not None
 
 
 def test_a_reduced_series_keeps_every_extreme(writer: Writer, archive: Archive) -> None:

@@ -12,7 +12,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from station.readings import RunState
+from station.readings import DerivationView, RunState
 from station.store import Archive, Batch, StoreError, Writer, backup, check, database, schema, upgrade
 from tests.station import synthetic
 
@@ -64,6 +64,9 @@ def test_a_database_of_the_first_version_keeps_what_it_holds(database_url: str, 
     (sweep,) = archive.sweeps("old")
     assert (sweep.amplitude_rms_V, sweep.amplitude_rms_A, sweep.bias_A) == (0.01, None, None)
     assert archive.markers("old") == ()
+    assert archive.cell_events("c") == ()
+    (measured,) = archive.derivations("old")
+    assert (measured.number, measured.calibration, measured.current) == (0, None, True)
     archive.close()
     writer = Writer(database_url, tmp_path / "spool")
     writer.submit(Batch("old", markers=(synthetic.marker(1),)))
@@ -72,10 +75,12 @@ def test_a_database_of_the_first_version_keeps_what_it_holds(database_url: str, 
 
 
 def test_the_tables_have_a_column_for_each_field() -> None:
-    """A field that is added to `Reading`, `StepSummary` or `MarkerEvent` needs a column and a migration."""
+    """A field that is added to one of these classes needs a column and a migration."""
     assert tuple(schema.readings.columns.keys()) == ("run_id", *schema.READING_FIELDS)
     assert tuple(schema.steps.columns.keys()) == ("run_id", *schema.STEP_FIELDS)
     assert tuple(schema.markers.columns.keys()) == ("number", "run_id", *schema.MARKER_FIELDS)
+    assert tuple(schema.cell_events.columns.keys()) == ("number", *schema.CELL_EVENT_FIELDS)
+    assert tuple(schema.derivations.columns.keys()) == tuple(DerivationView.model_fields)
 
 
 def test_check_names_gaps_and_runs_without_an_end(database_url: str, tmp_path: Path) -> None:
