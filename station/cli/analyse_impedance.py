@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from station.analysis.estimate import Estimate
     from station.analysis.impedance import DRT, VTF, Arrhenius, CircuitFit
     from station.analysis.impedance.account import Account
-    from station.analysis.impedance.files import Measured
+    from station.analysis.impedance.spectrum import Measured
 
 
 class Form(StrEnum):
@@ -32,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def impedance(
-    files: Annotated[list[Path] | None, typer.Argument(help="CSV files: frequency_Hz, real_ohm, imaginary_ohm")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(help="files of spectra (see docs/formats.md)")] = None,
     run_id: Annotated[str | None, typer.Option("--run", help="a run's spectra; 'last' is the newest run")] = None,
     numbers: Annotated[
         list[int] | None, typer.Option("--number", help="only this spectrum of the run or file; repeatable")
@@ -97,11 +97,11 @@ def conductivity(
 
 def _measured(files: Sequence[Path], run_id: str | None, numbers: Sequence[int], db: str | None) -> list[Measured]:
     from station.analysis.errors import AnalysisError
-    from station.analysis.impedance.files import read_csv
+    from station.analysis.files import read_spectra
 
     if bool(files) == (run_id is not None):
-        raise typer.BadParameter("give CSV files, or a run by --run")
-    found = [each for path in files for each in read_csv(path)] if run_id is None else _of_run(run_id, db)
+        raise typer.BadParameter("give files, or a run by --run")
+    found = [each for path in files for each in read_spectra(path)] if run_id is None else _of_run(run_id, db)
     wanted = [each for each in found if not numbers or each.number in numbers]
     if not wanted:
         there = ", ".join(str(each.number) for each in found)
@@ -111,7 +111,7 @@ def _measured(files: Sequence[Path], run_id: str | None, numbers: Sequence[int],
 
 def _of_run(run_id: str, db: str | None) -> list[Measured]:
     from station.analysis.impedance import from_sweep
-    from station.analysis.impedance.files import Measured
+    from station.analysis.impedance.spectrum import Measured
     from station.cli.common import resolved_run
     from station.store import Archive
 

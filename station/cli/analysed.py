@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from station.analysis.record import Record
 
 Source = Annotated[
-    str, typer.Argument(help="a run as 'cellstation runs' lists it ('last'), or a CSV file with units in its header")
+    str,
+    typer.Argument(help="a run as 'cellstation runs' lists it ('last'), or a file of a cycler (see docs/formats.md)"),
 ]
 Output = Annotated[Path | None, typer.Option("-o", "--output", help="CSV file to write the numbers to")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace the file if it exists")]
@@ -43,18 +44,24 @@ class Given:
 
 
 def given(source: str, db: str | None) -> Given:
-    """A name that ends in .csv, or that of a file, is a file; anything else is a run."""
-    path = Path(source)
-    found = _file(path) if path.suffix.lower() == ".csv" or path.is_file() else _run(source, db)
+    """A name with the suffix of a kind that is read, or that of a file, is a file; anything else is a run."""
+    found = _file(Path(source)) if is_file(source) else _run(source, db)
     if left_out := found.record.left_out:
         err.print(f"{left_out} readings without a time, a voltage or a current are left out", markup=False)
     return found
 
 
-def _file(path: Path) -> Given:
-    from station.analysis.csvfile import read_csv
+def is_file(source: str) -> bool:
+    from station.analysis.files import SUFFIXES
 
-    return Given(read_csv(path))
+    path = Path(source)
+    return path.suffix.lower() in SUFFIXES or path.is_file()
+
+
+def _file(path: Path) -> Given:
+    from station.analysis.files import read_cycling
+
+    return Given(read_cycling(path))
 
 
 def _run(source: str, db: str | None) -> Given:

@@ -10,12 +10,12 @@ from typing import Any
 
 from station.analysis.impedance.drt import DRT, distribution_of_relaxation_times
 from station.analysis.impedance.drt import FEWEST_POINTS as FEWEST_RELAXING
-from station.analysis.impedance.files import Measured
 from station.analysis.impedance.fit import CircuitFit
 from station.analysis.impedance.kramers_kronig import FEWEST_POINTS as FEWEST_TESTED
 from station.analysis.impedance.kramers_kronig import KramersKronig, kramers_kronig
 from station.analysis.impedance.selection import Candidate, select_circuit
 from station.analysis.impedance.series import fit_series
+from station.analysis.impedance.spectrum import Measured
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,16 @@ class ImpedanceSpectrum:
     @property
     def modulus_ohm(self) -> Floats:
         return np.abs(self.impedance_ohm)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A spectrum with where it is from; `cycle` where the file or the run says it."""
+
+    source: str
+    number: int  # within the source, from 1
+    cycle: int | None
+    spectrum: ImpedanceSpectrum
 
 
 def from_arrays(frequency_Hz: ArrayLike, real_ohm: ArrayLike, imaginary_ohm: ArrayLike) -> ImpedanceSpectrum:
@@ -74,8 +84,23 @@ def from_sweep(sweep: Spectrum | SpectrumView) -> ImpedanceSpectrum:
 
 # Headings of columns, without spaces and in lower case: the quantity, and the sign by which the values are multiplied.
 _FREQUENCY = ("frequency", "freq", "f")
-_REAL = ("real", "realimpedance", "re(z)", "re", "z'", "zreal", "z_real", "zre", "re_z")
-_IMAGINARY = ("imaginary", "imaginaryimpedance", "imag", "im(z)", "im", "z''", 'z"', "zimag", "z_imag", "zim", "im_z")
+_REAL = ("real", "realimpedance", "re(z)", "re", "z'", "zreal", "z_real", "zre", "re_z", "z'(a)")
+_IMAGINARY = (
+    "imaginary",
+    "imaginaryimpedance",
+    "imag",
+    "im(z)",
+    "im",
+    "z''",
+    'z"',
+    "zimag",
+    "z_imag",
+    "zim",
+    "im_z",
+    "zimg",
+    "z''(b)",
+)
+_PARTS = (_FREQUENCY, _REAL, _IMAGINARY)
 _UNITS = {
     "": 1.0,
     "hz": 1.0,
@@ -91,6 +116,17 @@ _UNITS = {
 }
 
 
+def is_heading(headings: Sequence[str]) -> bool:
+    """Whether a line of a file names a frequency, a real and an imaginary part."""
+    return len(used_headings(headings)) == len(_PARTS)
+
+
+def used_headings(headings: Sequence[str]) -> tuple[str, ...]:
+    """Those of the frequency, the real and the imaginary part, as far as they are there."""
+    found = (next((heading for heading in headings if _sign_and_scale(heading, names)), None) for names in _PARTS)
+    return tuple(heading for heading in found if heading is not None)
+
+
 def from_frame(frame: pd.DataFrame) -> ImpedanceSpectrum:
     """A spectrum of a table whose headings say quantity and unit.
 
@@ -98,28 +134,35 @@ def from_frame(frame: pd.DataFrame) -> ImpedanceSpectrum:
     in the heading says that the column holds −Im Z. Units are Hz, kHz, MHz; ohm, kohm, mohm. Raises `AnalysisError`
     that names what is missing.
     """
-    frequency, real, imaginary = (_column(frame, names) for names in (_FREQUENCY, _REAL, _IMAGINARY))
+    frequency, real, imaginary = (_column(frame, names) for names in _PARTS)
     measured = np.isfinite(frequency) & np.isfinite(real) & np.isfinite(imaginary)
     spectrum = from_arrays(frequency[measured], real[measured], imaginary[measured])
     return ImpedanceSpectrum(spectrum.frequency_Hz, spectrum.impedance_ohm, int(np.sum(~measured)))
 
 
-def _column(frame: pd.DataFrame, names: Iterable[str]) -> Floats:
+def _column(frame: pd.DataFrame, names: Sequence[str]) -> Floats:
     for heading in frame.columns:
-        plain = str(heading).lower().replace(" ", "").replace("−", "-")
-        sign = -1.0 if plain.startswith("-") else 1.0
-        quantity, unit = _split(plain.lstrip("-"))
-        if quantity in names and unit in _UNITS:
+        factor = _sign_and_scale(str(heading), names)
+        if factor:
             try:
                 values = np.asarray(pd.to_numeric(frame[heading]), dtype=float)
             except (TypeError, ValueError) as error:
                 raise AnalysisError(f"column '{heading}': {error}") from None
-            return sign * _UNITS[unit] * values
+            return factor * values
     headings = ", ".join(f"'{heading}'" for heading in frame.columns)
-    wanted = next(iter(names))
     raise AnalysisError(
-        f"no column is the {wanted} with a unit; there are {headings}. Wanted are frequency_Hz, real_ohm, imaginary_ohm"
+        f"no column is the {names[0]} with a unit; there are {headings}. "
+        "Wanted are frequency_Hz, real_ohm, imaginary_ohm"
     )
+
+
+def _sign_and_scale(heading: str, names: Sequence[str]) -> float:
+    """By what a column is multiplied; 0 where it is none of these quantities."""
+    plain = heading.lower().replace(" ", "").replace("−", "-")
+    quantity, unit = _split(plain.lstrip("-"))
+    if quantity not in names or unit not in _UNITS:
+        return 0.0
+    return _UNITS[unit] * (-1.0 if plain.startswith("-") else 1.0)
 
 
 def _split(heading: str) -> tuple[str, str]:

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from station.analysis.csvfile import read_csv
 from station.analysis.cycles import cycles
 from station.analysis.errors import AnalysisError
+from station.analysis.files import read_cycling
 from station.analysis.flow import Direction
 from station.analysis.naming import lithiation
 from station.analysis.record import Record
@@ -59,7 +59,7 @@ def database(tmp_path: Path) -> str:
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_units_are_those_of_the_header(tmp_path: Path, separator: str) -> None:
     data = ideal_cell(1)
-    found = read_csv(saved(data, tmp_path / "a.csv", separator))
+    found = read_cycling(saved(data, tmp_path / "a.csv", separator))
     assert found.time_s == pytest.approx(data.time_s)
     assert found.voltage_V == pytest.approx(data.voltage_V)
     assert found.current_A == pytest.approx(data.current_A)
@@ -72,7 +72,10 @@ def test_units_are_those_of_the_header(tmp_path: Path, separator: str) -> None:
         ("Time,Voltage / V,I/A\n0,3,1\n", r"line 1: 'Time' states no unit; write it like 'Time / s'"),
         ("Time / s,Voltage / A,I/A\n0,3,1\n", r"line 1: 'Voltage / A': .* unit like V is wanted"),
         ("Time / s,U / V,I/A\n0,3,1\n1,x,1\n", r"line 3: 'x' in 'U / V' is not a number"),
-        ("Time / s;U / V;I/A\n0;3,1;1\n", r"line 2: '3,1' in 'U / V' is not a number; write decimals with a point"),
+        (
+            "Time / s;U / V;I/A\n0;3,1;1\n1;3.1;1\n",
+            r"line 2: '3,1' in 'U / V' is not a number; write decimals with a point",
+        ),
         ("", "the file is empty"),
         ("Time / s,U / V,I/A\n1,3,1\n0,3,1\n", r"a\.csv: reading 2 was taken at 0 s, before"),
     ],
@@ -81,12 +84,12 @@ def test_a_file_that_cannot_be_read_says_where(tmp_path: Path, text: str, said: 
     path = tmp_path / "a.csv"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(AnalysisError, match=said):
-        read_csv(path)
+        read_cycling(path)
 
 
 def test_an_exported_run_gives_the_capacities_of_the_database(tmp_path: Path, database: str) -> None:
     export(Archive(database), "run-1", "bdf-csv", tmp_path / "run.bdf.csv")
-    of_file, of_run = cycles(read_csv(tmp_path / "run.bdf.csv")), cycles(Archive(database).frame("run-1"))
+    of_file, of_run = cycles(read_cycling(tmp_path / "run.bdf.csv")), cycles(Archive(database).frame("run-1"))
     assert len(of_file) == len(of_run) == 3
     for one, other in zip(of_file, of_run, strict=True):
         assert one.coulombic_efficiency == pytest.approx(other.coulombic_efficiency, rel=2e-3)
@@ -95,7 +98,7 @@ def test_an_exported_run_gives_the_capacities_of_the_database(tmp_path: Path, da
 def test_a_frame_that_was_saved_is_read_as_it_was(tmp_path: Path, database: str) -> None:
     frame = Archive(database).frame("run-1")
     frame.to_csv(tmp_path / "a.csv", index=False)
-    for one, other in zip(cycles(read_csv(tmp_path / "a.csv")), cycles(frame), strict=True):
+    for one, other in zip(cycles(read_cycling(tmp_path / "a.csv")), cycles(frame), strict=True):
         assert one.coulombic_efficiency == pytest.approx(other.coulombic_efficiency, rel=1e-12)
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from station.analysis.errors import AnalysisError
+from station.analysis.files import read_spectra
 from station.analysis.impedance import from_arrays, from_frame, from_sweep
-from station.analysis.impedance.files import read_csv
 from station.readings import Spectrum
 
 
@@ -78,7 +78,7 @@ def test_a_missing_column_is_named() -> None:
 def test_a_file_may_hold_one_spectrum_or_many(tmp_path: Path) -> None:
     one = tmp_path / "one.csv"
     one.write_text("# made by hand\nf/Hz;Re/ohm;Im/ohm\n10;1;-1\n1;2;-2\n", encoding="utf-8")
-    (measured,) = read_csv(one)
+    (measured,) = read_spectra(one)
     assert (measured.source, measured.number, measured.cycle, len(measured.spectrum)) == ("one.csv", 1, None, 2)
     many = tmp_path / "many.csv"
     many.write_text(
@@ -86,7 +86,7 @@ def test_a_file_may_hold_one_spectrum_or_many(tmp_path: Path) -> None:
         "5,1,10,1,-1\n5,1,1,2,-2\n900,10,10,3,-3\n900,10,1,4,-4\n",
         encoding="utf-8",
     )
-    first, second = read_csv(many)
+    first, second = read_spectra(many)
     assert (first.cycle, second.cycle, second.number) == (1, 10, 2)
     assert second.spectrum.impedance_ohm[0] == 3 - 3j
 
@@ -94,8 +94,8 @@ def test_a_file_may_hold_one_spectrum_or_many(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "no table"),
-        (b"\xff\xfe\x00", "UTF-8"),
+        (b"", "empty"),
+        (b"\x00\x01\x02", "no text"),
         (b"f/Hz,Re/ohm\n1,2\n", "no column is the imaginary"),
         (b"f/Hz,Re/ohm,Im/ohm\n", "no points"),
         (b"number,f/Hz,Re/ohm,Im/ohm\n1,1,1,1\n2,-1,1,1\n", "spectrum 2: point 1"),
@@ -106,5 +106,5 @@ def test_a_file_that_is_none_is_told_with_its_name(tmp_path: Path, content: byte
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
     with pytest.raises(AnalysisError, match=words) as caught:
-        read_csv(path)
+        read_spectra(path)
     assert "bad.csv" in str(caught.value)
