@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import conversion, coverage, driver_overhead, forecast, library, sequencer, store, trip_latency
+from benchmarks import (
+    conversion,
+    coverage,
+    cycles,
+    driver_overhead,
+    forecast,
+    impedance,
+    library,
+    sequencer,
+    store,
+    trip_latency,
+)
 
 ALL = {
     "conversion": conversion.main,
     "coverage": coverage.main,
+    "cycles": cycles.main,
     "driver_overhead": driver_overhead.main,
     "forecast": forecast.main,
+    "impedance": impedance.main,
     "library": library.main,
     "sequencer": sequencer.main,
     "store": store.main,

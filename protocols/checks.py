@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from protocols.document import Problem
 from protocols.program import (
@@ -195,13 +196,9 @@ def _met_whenever(one: End, other: End) -> bool:
 
 
 def _implied(condition: Condition, by: Condition) -> bool:
-    same = (condition.quantity, condition.rising, condition.window_s, condition.reference_cycle) == (
-        by.quantity,
-        by.rising,
-        by.window_s,
-        by.reference_cycle,
-    )
-    return same and (condition.value <= by.value if condition.rising else condition.value >= by.value)
+    value = condition.value
+    same = replace(condition, value=by.value) == by
+    return same and (value <= by.value if condition.rising else value >= by.value)
 
 
 def _hold_never_begins(step: Step) -> Iterator[Problem]:

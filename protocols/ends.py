@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from protocols.builder import Builder, Here
-from protocols.language import AnyOf, Bounds, Ends, StateOfChargeEnd, Until, VoltageEnd
-from protocols.program import DIRECTIONS, WITHOUT_CURRENT, Condition, End, Kind, Quantity
+from protocols.language import AnyOf, Bounds, Ends, ShortCircuitEnd, StateOfChargeEnd, Until, VoltageEnd
+from protocols.program import DIRECTIONS, WITHOUT_CURRENT, Condition, End, Kind, Quantity, ShortCriteria
 
 _SLOPES = {
     "dV_dt": ("dV/dt", Quantity.VOLTAGE_SLOPE),
@@ -91,6 +91,8 @@ def _conditions(builder: Builder, here: Here, ends: Ends, kind: Kind, holds: boo
         yield Condition(Quantity.VOLTAGE_DROP, True, ends.voltage_drop)
     if ends.pressure_change is not None:
         yield Condition(Quantity.PRESSURE_CHANGE, True, ends.pressure_change)
+    if ends.short_circuit is not None:
+        yield _short_circuit(builder, here.at("short_circuit"), ends.short_circuit, kind)
     yield from _surroundings(builder, here, ends)
 
 
@@ -103,6 +105,21 @@ def _voltage(builder: Builder, here: Here, end: VoltageEnd, kind: Kind) -> Condi
     value = end.above or end.below
     assert value is not None
     return Condition(Quantity.VOLTAGE, rising, builder.volts(here.at("above" if rising else "below"), value))
+
+
+def _short_circuit(builder: Builder, here: Here, end: ShortCircuitEnd, kind: Kind) -> Condition:
+    if kind not in DIRECTIONS:
+        builder.say(here, f"a {kind} shows no short circuit: it is seen while a constant current flows")
+    signs = ShortCriteria(
+        drop=end.drop,
+        reference_s=end.over,
+        noise=end.noise,
+        noise_s=end.over,
+        swing=end.swing,
+        swings=end.swings,
+        within_s=end.within,
+    )
+    return Condition(Quantity.SHORT_CIRCUIT, True, 1.0, short=signs)
 
 
 def _of_flow(builder: Builder, here: Here, ends: Ends, kind: Kind, holds: bool) -> Iterator[Condition]:

@@ -197,6 +197,17 @@ class PressureSlope(Slope):
     below: PascalsPerSecond = Field(gt=0)
 
 
+class ShortCircuitEnd(Model):
+    """Signs of a short circuit, in shares of a symmetric cell's polarisation; `{}` or `{drop: 50 %}`."""
+
+    drop: Share = Field(0.3, gt=0, lt=1, description="sudden loss of polarisation, by two samples in a row")
+    over: Seconds = Field(30.0, gt=0, description="what falls more slowly is no sudden loss")
+    noise: Share = Field(0.02, gt=0, description="scatter from sample to sample")
+    swing: Share = Field(0.05, gt=0, description="a fluctuation that counts")
+    swings: Times = Field(6, ge=2, description="so many of them")
+    within: Seconds = Field(600.0, gt=0, description="in so long a time")
+
+
 class Ends(Model):
     """Quantities that end a step."""
 
@@ -214,6 +225,7 @@ class Ends(Model):
     voltage_drop: Volts | None = Field(
         None, gt=0, description="back from the step's highest voltage (-ΔV); in a discharge, from its lowest"
     )
+    short_circuit: ShortCircuitEnd | None = Field(None, description="of a symmetric cell at constant current")
     temperature: TemperatureEnd | None = None
     pressure: PressureEnd | None = None
     pressure_change: Pascals | None = Field(None, gt=0, description="magnitude, since the step began")
@@ -497,7 +509,7 @@ class CurrentRamp(Model):
     rest: Seconds = Field(600.0, ge=0, description="between the half-cycles")
     first: Direction = "discharge"
     stop: Until = Field(
-        description="ends the ramp in either half: {voltage: {above: 1 V}} or a short, {voltage_drop: 50 mV}"
+        description="ends the ramp in either half: {voltage: {above: 1 V}} or a short, {short_circuit: {}}"
     )
 
     @model_validator(mode="after")

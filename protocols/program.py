@@ -34,6 +34,7 @@ class Quantity(StrEnum):
     RETENTION = "retention"  # capacity of the last whole cycle by that of the reference cycle
     EFFICIENCY = "coulombic efficiency"  # of the last whole cycle: what came back by what went in
     CYCLE = "cycle"  # number of whole cycles
+    SHORT_CIRCUIT = "short circuit"  # 1 once a sign of one has been seen in the step, 0 before
 
 
 SLOPES: Mapping[Quantity, Quantity] = {
@@ -45,6 +46,41 @@ SLOPES: Mapping[Quantity, Quantity] = {
 
 
 @dataclass(frozen=True, slots=True)
+class ShortCriteria:
+    """Signs of a short circuit of a symmetric cell, in shares of the polarisation |V| at constant current.
+
+    A drop: two readings in a row are lower by the share `drop` than a moving average that forgets within `reference_s`.
+    Noise: a reading's scatter, over `noise_s`, is above the share `noise` and above `noise_factor` times the quietest
+    so far. Fluctuation: `swings` turns back of the share `swing` or more within `within_s`.
+    """
+
+    drop: float = 0.3
+    reference_s: float = 30.0
+    noise: float = 0.02
+    noise_factor: float = 5.0
+    noise_s: float = 30.0
+    swing: float = 0.05
+    swings: int = 6
+    within_s: float = 600.0
+    settle_s: float = 10.0  # after the current was set, in which nothing is judged
+    same_current: float = 0.02  # a current that changes by more begins anew
+
+    def __post_init__(self) -> None:
+        for name in ("drop", "noise", "swing", "reference_s", "noise_s", "within_s", "noise_factor"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"'{name}' of a short circuit is {getattr(self, name):g}; it is above zero")
+        if not self.drop < 1 or self.swings < 2:
+            raise ValueError("a short circuit's 'drop' is a share below 100 %, and its 'swings' are two at least")
+
+    def __str__(self) -> str:
+        return (
+            f"drop of {100 * self.drop:g} % within {self.reference_s:g} s, noise above {100 * self.noise:g} % and "
+            f"{self.noise_factor:g} times the quietest, or {self.swings} swings of {100 * self.swing:g} % within "
+            f"{self.within_s:g} s"
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """Met when the quantity is at or beyond `value`, upwards (`rising`) or downwards."""
 
@@ -53,6 +89,7 @@ class Condition:
     value: float
     window_s: float = 0.0  # over which a slope is taken
     reference_cycle: int = 0  # that retention refers to
+    short: ShortCriteria | None = None  # of a short circuit
 
     def met_by(self, measured: float | None) -> bool:
         """False for None: what is not measured ends nothing (safety sees to a lost sensor)."""
@@ -61,6 +98,8 @@ class Condition:
         return measured >= self.value if self.rising else measured <= self.value
 
     def __str__(self) -> str:
+        if self.quantity is Quantity.SHORT_CIRCUIT:
+            return str(self.quantity)
         sign = "≥" if self.rising else "≤"
         value, unit = for_people(self.quantity, self.value)
         return f"{self.quantity} {sign} {value:.6g} {unit}".rstrip()
@@ -78,7 +117,7 @@ def for_people(quantity: Quantity, value: float) -> tuple[float, str]:
             return value, "s"
         case Quantity.TIME:
             return (value / 60, "min") if value < 3600 else (value / 3600, "h")
-        case Quantity.CYCLE:
+        case Quantity.CYCLE | Quantity.SHORT_CIRCUIT:
             return value, ""
         case _:
             scale, unit = _UNITS[quantity]

@@ -81,7 +81,7 @@ EXAMPLES: Mapping[str, list[Any]] = {
             "to": "2 mA/cm^2",
             "step": "0.1 mA/cm^2",
             "for": "1 h",
-            "stop": {"voltage_drop": "50 mV"},
+            "stop": {"short_circuit": {"drop": "50 %"}},
         }
     ],
     "Profile": [{"file": "drive-cycle.csv", "scale": 0.5}],

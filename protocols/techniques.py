@@ -189,7 +189,7 @@ def _drive(builder: Builder, here: Here, body: language.Drive, kind: Kind) -> No
 
 def _ends_a_hold(end: End) -> bool:
     """Whether it comes in a hold of itself: a voltage that is held does not reach another one."""
-    beyond = (Quantity.VOLTAGE, Quantity.VOLTAGE_DROP)
+    beyond = (Quantity.VOLTAGE, Quantity.VOLTAGE_DROP, Quantity.SHORT_CIRCUIT)
     return all(condition.quantity not in beyond for condition in end.conditions)
 
 

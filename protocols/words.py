@@ -72,6 +72,8 @@ def _end(name: str, value: Any) -> str:
     match value:
         case language.VoltageEnd():
             return _voltage(value)
+        case language.ShortCircuitEnd():
+            return name
         case language.StateOfChargeEnd(at=at) if at is not None:
             return f"{name} {at * 100:g} %"
         case language.StateOfChargeEnd() | Bounds():

@@ -12,7 +12,19 @@ import sys
 
 import typer
 
-from station.cli import bench, calibrate, calibration, cell, channels, config, database, protocol, results, simulate
+from station.cli import (
+    analyse,
+    bench,
+    calibrate,
+    calibration,
+    cell,
+    channels,
+    config,
+    database,
+    protocol,
+    results,
+    simulate,
+)
 
 app = typer.Typer(
     name="cellstation",
@@ -28,8 +40,9 @@ channels.add_to(app)
 results.add_to(app)
 simulate.add_to(app)
 calibrate.add_to(app)
-app.add_typer(protocol.app, name="protocol")
+app.add_typer(analyse.app, name="analyse")
 app.add_typer(calibration.app, name="calibration")
+app.add_typer(protocol.app, name="protocol")
 app.add_typer(database.app, name="db")
 app.add_typer(cell.app, name="cell")
 
@@ -66,12 +79,14 @@ def _plain_errors() -> tuple[type[Exception], ...]:
     from drivers.interface import InstrumentError
     from drivers.registry import SettingsError
     from protocols.document import DocumentError
+    from station.analysis.errors import AnalysisError
     from station.channel import ChannelError
     from station.client import ClientError
     from station.config import ConfigError
     from station.store import StoreError
 
     return (
+        AnalysisError,
         CalibrationError,
         ChannelError,
         ClientError,

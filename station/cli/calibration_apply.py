@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from station.cli.common import AsJson, Database, calibrations_folder, console, database_url, say_json, who
-from station.cli.results import RunId, resolved
+from station.cli.common import AsJson, Database, calibrations_folder, console, database_url, resolved_run, say_json, who
+from station.cli.results import RunId
 
 if TYPE_CHECKING:
     from calibration.record import Calibration
@@ -45,7 +45,7 @@ def apply(
 
     url = database_url(db)
     archive = Archive(url)
-    run_id = resolved(archive, run_id)
+    run_id = resolved_run(archive, run_id)
     if show:
         _say(archive.derivations(run_id), as_json=as_json)
         return

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import getpass
 import json
+import math
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import BaseModel
@@ -15,6 +17,9 @@ from rich.console import Console
 from protocols import library
 from station.access import DEFAULT_URL, token
 from station.client import Client
+
+if TYPE_CHECKING:
+    from station.store import Archive
 
 console = Console(width=None if sys.stdout.isatty() else 120)
 err = Console(stderr=True)
@@ -53,9 +58,25 @@ def say_json(content: Any) -> None:
 def _plain(content: Any) -> Any:
     if isinstance(content, BaseModel):
         return content.model_dump(mode="json")
+    if dataclasses.is_dataclass(content) and not isinstance(content, type):
+        return {field.name: _plain(getattr(content, field.name)) for field in dataclasses.fields(content)}
+    if isinstance(content, dict):
+        return {name: _plain(value) for name, value in content.items()}
     if isinstance(content, list | tuple):
         return [_plain(each) for each in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None  # JSON has no word for it
     return content
+
+
+def resolved_run(archive: Archive, run_id: str) -> str:
+    """The id itself, or that of the newest run for 'last'."""
+    if run_id != "last":
+        return run_id
+    views = archive.runs()
+    if not views:
+        raise KeyError("there is no run in this database")
+    return views[0].run_id
 
 
 def database_url(given: str | None) -> str:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from station.cli.common import AsJson, Database, console, database_url, say_json
-
-if TYPE_CHECKING:
-    from station.store import Archive
+from station.cli.common import AsJson, Database, console, database_url, resolved_run, say_json
 
 RunId = Annotated[str, typer.Argument(help="id of a run, as 'cellstation runs' lists it; 'last' is the newest")]
 
@@ -71,7 +68,8 @@ def export(
     from station.store import Archive
 
     archive = Archive(database_url(db))
-    write_export(archive, resolved(archive, run_id), form, output, overwrite=overwrite, calibration=calibration)
+    run = resolved_run(archive, run_id)
+    write_export(archive, run, form, output, overwrite=overwrite, calibration=calibration)
     console.print(str(output), markup=False)
 
 
@@ -85,15 +83,5 @@ def report(
     from station.store import Archive
 
     archive = Archive(database_url(db))
-    write_report(archive, resolved(archive, run_id), output)
+    write_report(archive, resolved_run(archive, run_id), output)
     console.print(str(output), markup=False)
-
-
-def resolved(archive: Archive, run_id: str) -> str:
-    """Also 'last', the newest run."""
-    if run_id != "last":
-        return run_id
-    views = archive.runs()
-    if not views:
-        raise KeyError("there is no run in this database")
-    return views[0].run_id

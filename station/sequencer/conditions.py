@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from protocols.program import SLOPES, Condition, End, Program, Quantity
+from protocols.program import SLOPES, Condition, End, Program, Quantity, ShortCriteria
 from station.sequencer.state import CycleCharge, State
 
 GRACE_S = 1e-6
@@ -78,8 +78,10 @@ def _met_long_enough(for_s: float, slot: int, met: bool, state: State) -> bool:
 # --- quantities
 
 
-def measure_in_step(program: Program, slopes: tuple[tuple[Quantity, float], ...]) -> Callable[[Condition], Measure]:
-    """How the conditions of a step's ends are measured; `slopes` as in its plan."""
+def measure_in_step(
+    program: Program, slopes: tuple[tuple[Quantity, float], ...], shorts: tuple[ShortCriteria, ...]
+) -> Callable[[Condition], Measure]:
+    """How the conditions of a step's ends are measured; `slopes` and `shorts` as in its plan."""
 
     def slope(condition: Condition) -> Measure:
         slot = slopes.index((condition.quantity, condition.window_s))
@@ -94,6 +96,9 @@ def measure_in_step(program: Program, slopes: tuple[tuple[Quantity, float], ...]
     def measure(condition: Condition) -> Measure:
         if condition.quantity in SLOPES:
             return slope(condition)
+        if condition.short is not None:
+            slot = shorts.index(condition.short)
+            return lambda state: float(state.shorts[slot].short is not None)
         return _anywhere(program, condition, last_whole_cycle)
 
     return measure
@@ -103,7 +108,7 @@ def measure_at_loop_end(program: Program) -> Callable[[Condition], Measure]:
     """How the conditions that end a loop are measured; of a step, they look at the last one as it ended."""
 
     def measure(condition: Condition) -> Measure:
-        if condition.quantity is Quantity.CURRENT or condition.quantity in SLOPES:
+        if condition.quantity in (Quantity.CURRENT, Quantity.SHORT_CIRCUIT) or condition.quantity in SLOPES:
             return lambda state: None  # they mean something while a step goes on
         return _anywhere(program, condition, whole_cycle_by_now)
 

@@ -18,6 +18,7 @@ from protocols.program import (
     Quantity,
     RecordRule,
     Repeat,
+    ShortCriteria,
     Step,
     VoltageRamp,
 )
@@ -35,6 +36,7 @@ class Plan:
     record: RecordRule
     ends: tuple[PlannedEnd, ...]
     slopes: tuple[tuple[Quantity, float], ...]  # with their windows in s
+    shorts: tuple[ShortCriteria, ...]  # that are looked for
     timed_ends: tuple[PlannedEnd, ...]  # those that are to be met for a while
     observes: bool  # more than the integrals is kept of each sample
     rests: bool
@@ -96,8 +98,9 @@ def _plans(program: Program) -> Plans:
 def _plan(program: Program, step: Step) -> Plan:
     looked_at = [condition for end in step.ends for condition in end.conditions]
     slopes = tuple(dict.fromkeys((c.quantity, c.window_s) for c in looked_at if c.quantity in SLOPES))
+    shorts = tuple(dict.fromkeys(c.short for c in looked_at if c.short is not None))
     kept = {Quantity.VOLTAGE_DROP, Quantity.PRESSURE_CHANGE}
-    ends = planned_ends(step.ends, measure_in_step(program, slopes))
+    ends = planned_ends(step.ends, measure_in_step(program, slopes, shorts))
     timed_ends = tuple(end for end in ends if end.slot is not None)
     follows = _follows(step)
     times_s = {c.value for c in looked_at if c.quantity is Quantity.TIME}
@@ -107,8 +110,9 @@ def _plan(program: Program, step: Step) -> Plan:
         record=step.record or program.record,
         ends=ends,
         slopes=slopes,
+        shorts=shorts,
         timed_ends=timed_ends,
-        observes=bool(slopes) or any(c.quantity in kept for c in looked_at),
+        observes=bool(slopes or shorts) or any(c.quantity in kept for c in looked_at),
         rests=step.kind in RESTING,
         follows=follows,
         hold_is_above=step.kind is Kind.CHARGE,

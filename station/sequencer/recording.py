@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from protocols.program import Kind, Quantity
+from station.analysis.shorts import Watch, observed
 from station.readings import Reading
 from station.sequencer.conditions import GRACE_S
 from station.sequencer.plan import Plan
@@ -70,6 +71,8 @@ def observe(plan: Plan, state: State) -> None:
     pressure_Pa = sample.pressure_Pa
     if state.first_pressure_Pa is None and pressure_Pa is not None and math.isfinite(pressure_Pa):
         state.first_pressure_Pa = pressure_Pa
+    if plan.shorts:
+        _look_for_shorts(plan, state, sample)
     if plan.slopes:
         state.fits = tuple(
             _fitted(fit, state.step_time_s, _value(slope, sample), window_s)
@@ -77,9 +80,18 @@ def observe(plan: Plan, state: State) -> None:
         )
 
 
+def _look_for_shorts(plan: Plan, state: State, sample: Sample) -> None:
+    state.shorts = tuple(
+        observed(criteria, watch, state.step_time_s, sample.voltage_V, sample.current_A)
+        for criteria, watch in zip(plan.shorts, state.shorts, strict=True)
+    )
+    state.quietest = state.shorts[0].quietest
+
+
 def observe_anew(plan: Plan, state: State) -> None:
     """What is judged over a while begins again, after an interruption."""
     fit_anew(plan, state)
+    state.shorts = (Watch(quietest=state.quietest),) * len(plan.shorts)
     state.met_since_s = (None,) * len(plan.timed_ends)
 
 

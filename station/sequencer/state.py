@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
+from station.analysis.shorts import Watch
 from station.commands import Command
 from station.readings import MarkerEvent, Reading, Spectrum, StepSummary
 
@@ -107,6 +108,8 @@ class State:
     dropped_V: float | None = None  # back from there
     first_pressure_Pa: float | None = None
     fits: tuple[Fit, ...] = ()  # in the order of the plan's slopes
+    shorts: tuple[Watch, ...] = ()  # in the order of the plan's short circuits
+    quietest: float | None = None  # scatter of the run's voltage, as a share of the polarisation
     met_since_s: tuple[float | None, ...] = ()  # of the ends that are to be met for a while, by the step's clock
 
     # What the source is to do

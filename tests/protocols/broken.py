@@ -308,6 +308,8 @@ KEYS = [
     _step("»gitt: {direction: charge, at: 1 mA, pulse: 1 h, rest: 1 h}", "'until' is missing"),
     _step("»pitt: {from: 3 V, to: 3.5 V}", "'step' is missing"),
     _step("»current_ramp: {from: 1 mA, to: 2 mA, step: 1 mA, stop: {voltage_drop: 1 mV}}", "exactly one of duration"),
+    _step("rest: {for: 1 h, until: {»short_circuit: {}}}", "a rest shows no short circuit"),
+    _step("charge: {at: 1 mA, until: {short_circuit: {»drop: 100 %}}}", "less than 1"),
     _step("»profile: {scale: 2}", "'file' is missing"),
     _step("profile: {file: good.csv, »scale: 0}", "input should be greater than 0"),
     _step("»condition_pressure: {at_most: 1 h}", "give 'reach: {above: 500 kPa}'"),

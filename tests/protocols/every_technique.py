@@ -35,7 +35,7 @@ steps:
   - gitt: {direction: charge, at: 1 mA, pulse: 10 min, rest: 2 h, rest_until: {dV/dt: 1 mV/h}, until: {voltage: 3 V}}
   - pitt: {from: 1 V, to: 1.2 V, step: 10 mV, for: 2 h, until: {current: C/100}}
   - pulse: {direction: both, at: 1 C, for: 10 s, rest: 30 s, record: 0.1 s, until: {voltage: {below: 0.5 V}}}
-  - current_ramp: {from: 1 mA/cm^2, to: 3 mA/cm^2, step: 1 mA/cm^2, capacity: 0.5 mAh/cm^2, stop: {voltage_drop: 50 mV}}
+  - current_ramp: {from: 1 mA/cm^2, to: 3 mA/cm^2, step: 1 mA/cm^2, capacity: 0.5 mAh/cm^2, stop: {short_circuit: {}}}
   - linear_sweep: {from: 0 V vs OCV, to: 3 V, rate: 1 mV/s, stair: 2 mV, limit: 5 mA}
   - cyclic_voltammetry: {to: 0.5 V, back: 2.5 V, rate: 1 mV/s, cycles: 3 cycles}
   - chronoamperometry: {at: 10 mV vs OCV, for: 2 h}

@@ -29,6 +29,7 @@ from protocols.program import (
     Question,
     RecordRule,
     Repeat,
+    ShortCriteria,
     StackPressure,
     Step,
     SweepPlan,
@@ -288,6 +289,17 @@ def test_a_pulse_is_recorded_finely_between_rests() -> None:
     assert steps[1].setpoint == ConstantCurrent(-4e-3)
     assert steps[0].record is None
     assert all(step.record == RecordRule(0.05) for step in steps[1:])
+
+
+def test_a_short_circuit_stops_a_ramp_of_current_in_either_half() -> None:
+    steps = steps_of(
+        "current_ramp: {from: 1 mA, to: 2 mA, step: 1 mA, for: 1 h, stop: {short_circuit: {drop: 50 %, over: 1 min}}}"
+    )
+    signs = ShortCriteria(drop=0.5, reference_s=60.0, noise_s=60.0)
+    for step in steps:
+        if isinstance(step.setpoint, ConstantCurrent):
+            assert step.ends[0].conditions == (Condition(Quantity.SHORT_CIRCUIT, True, 1.0, short=signs),)
+            assert str(step.ends[0]) == "short circuit"
 
 
 def test_a_ramp_of_current_goes_both_ways_at_each_current() -> None:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from pytest import approx
 
-from protocols.program import Condition, End, Kind, Quantity, RecordRule, Repeat, Step, Then, VoltageRamp
+from protocols.program import Condition, End, Kind, Quantity, RecordRule, Repeat, ShortCriteria, Step, Then, VoltageRamp
 from station import sequencer
 from station.commands import Finish, HoldCurrent, OpenCircuit, Rest, Trip
 from station.sequencer import Phase, Sample
@@ -128,6 +128,33 @@ def test_a_short_shows_in_a_discharge_as_a_rise_from_the_lowest_voltage() -> Non
         assert log.state.phase is Phase.RUNNING
     log.sample(3.0, -0.049, -1e-3)
     assert log.state.phase is Phase.FINISHED
+
+
+def shorted(short_at_s: float, *, pause_at_s: float | None = None) -> Log:
+    """60 s of discharge of a symmetric cell, whose polarisation of 100 mV falls to a fifth; kept and read back."""
+    signs = Condition(Q.SHORT_CIRCUIT, True, 1.0, short=ShortCriteria())
+    log = Log(program(until(discharge(), End((signs,), Then.FINISH), end(above(Q.TIME, 60.0)))))
+    for second in range(61):
+        if log.state.phase is not Phase.RUNNING:
+            break
+        if second == pause_at_s:
+            log.pause(second)
+            log.resume(second)
+        log.state = sequencer.load(sequencer.dump(log.state))
+        log.sample(float(second), -0.1 if second < short_at_s else -0.02, -1e-3)
+    return log
+
+
+def test_a_short_circuit_ends_the_step_at_its_second_sample() -> None:
+    log = shorted(30.0)
+    assert log.state.phase is Phase.FINISHED
+    assert log.steps[0].end_reason == "short circuit"
+    assert log.steps[0].end_time == T0 + 31.0
+    assert shorted(100.0).steps[0].end_reason.startswith("time")
+
+
+def test_a_short_circuit_is_not_what_a_pause_makes_of_the_voltage() -> None:
+    assert shorted(30.0, pause_at_s=30.0).steps[0].end_reason.startswith("time")
 
 
 def test_a_current_is_looked_at_in_ramps() -> None:

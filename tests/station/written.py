@@ -33,6 +33,7 @@ from protocols.program import (
     RecordRule,
     Repeat,
     Setpoint,
+    ShortCriteria,
     Step,
     SweepPlan,
     Then,
@@ -263,6 +264,8 @@ def _condition(random: Random) -> Condition:
             rising, value, reference = False, random.uniform(0.2, 1.2), random.randint(1, 3)
         case Quantity.EFFICIENCY:
             value = random.uniform(0.3, 1.5)
+        case Quantity.SHORT_CIRCUIT:
+            return Condition(quantity, True, 1.0, short=ShortCriteria(drop=random.uniform(0.05, 0.5), settle_s=1.0))
         case _:
             rising, value = True, random.randint(1, 6)
     return Condition(quantity, rising, value, window_s, reference)

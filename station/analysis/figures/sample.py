@@ -1,0 +1,56 @@
+"""What figures of cycling are of: a cell's cycles under a name, and what its capacities are given per."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from station.analysis.cycles import Cycle
+from station.analysis.errors import AnalysisError
+from station.analysis.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class CapacityUnit:
+    """A unit of capacity, and how much of it is 1 Ah in this cell."""
+
+    unit: str = "mAh"
+    per_Ah: float = 1e3
+
+    @classmethod
+    def of(cls, mass_g: float | None) -> CapacityUnit:
+        """Per gram where the mass is known."""
+        return cls("mAh/g", 1e3 / mass_g) if mass_g else cls()
+
+    @property
+    def column(self) -> str:
+        """'capacity_mAh_g', as a name of a column."""
+        return "capacity_" + self.unit.replace("/", "_").replace("²", "2")
+
+    @property
+    def label(self) -> str:
+        """'Capacity / mAh g⁻¹'."""
+        amount, _, per = self.unit.partition("/")
+        inverse = {"g": " g⁻¹", "cm²": " cm⁻²", "": ""}
+        return f"Capacity / {amount}{inverse.get(per, '/' + per)}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One cell's readings and cycles."""
+
+    name: str
+    record: Record
+    cycles: tuple[Cycle, ...]
+    capacity: CapacityUnit = CapacityUnit()
+    simulated: bool = False
+
+
+def common_unit(samples: Sequence[Sample]) -> CapacityUnit:
+    """The unit of them all. Raises AnalysisError where they differ, or there is none."""
+    if not samples:
+        raise AnalysisError("there is no cell to draw")
+    units = {sample.capacity.unit for sample in samples}
+    if len(units) > 1:
+        raise AnalysisError(f"capacities in one figure are of one unit, not of {' and '.join(sorted(units))}")
+    return samples[0].capacity

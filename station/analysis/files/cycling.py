@@ -1,0 +1,33 @@
+"""Cycling data by the kind of file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from station.analysis.errors import AnalysisError
+from station.analysis.files import biologic, neware
+from station.analysis.files.columns import as_cycling, is_heading
+from station.analysis.files.table import content_of, read_parquet, read_text_table, read_workbook
+from station.analysis.record import Record
+
+
+def read_cycling(path: Path) -> Record:
+    """Readings from a file of Cellstation or of another program, by its suffix and its content.
+
+    Text with a heading (Battery Data Format, EC-Lab .mpt, exports of Arbin, Maccor, LAND, NEWARE), Parquet, .xlsx,
+    BioLogic .mpr, NEWARE .nda and .ndax. Raises AnalysisError that names the file and the line or the column, and
+    OSError where it cannot be opened.
+    """
+    suffix = path.suffix.lower()
+    if suffix in neware.SUFFIXES:
+        return as_cycling(neware.read(path))
+    if suffix in (".xlsx", ".xlsm"):
+        return as_cycling(read_workbook(path, is_heading))
+    if suffix == ".xls":
+        raise AnalysisError(f"{path}: workbooks of before 2007 are not read; save it as .xlsx or .csv")
+    content = content_of(path)
+    if content.startswith(biologic.MAGIC):
+        return as_cycling(biologic.read(path, content))
+    if content.startswith(b"PAR1"):
+        return as_cycling(read_parquet(path, content))
+    return as_cycling(read_text_table(path, is_heading, content))
