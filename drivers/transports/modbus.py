@@ -21,7 +21,7 @@ from pymodbus.framer import FramerType
 from pymodbus.pdu import ModbusPDU
 
 from drivers.interface import BadReply, InstrumentTimeout, Refused, Unreachable
-from drivers.transports.link import Backoff, wire_log
+from drivers.transports.link import Backoff, Tap, wire_log
 
 EXCEPTIONS = {
     1: "illegal function",
@@ -68,6 +68,7 @@ class ModbusLine:
         self.instrument = instrument
         self.timeout_s = timeout_s
         self._received = b""
+        self._tap = Tap(address)
         with _wires_lock:
             if address not in _wires:
                 _wires[address] = _Wire(self._client())
@@ -115,10 +116,12 @@ class ModbusLine:
             try:
                 yield wire.client
             except (ConnectionException, OSError) as error:
+                self._tap.noted("lost")
                 _close(wire.client)
                 wire.backoff.failed()
                 raise Unreachable(f"link lost at {what!r}", instrument=self.instrument, address=self.address) from error
             except ModbusException as error:
+                self._tap.noted("timeout")
                 self._give_up(wire)
                 if self._received:
                     raise self._bad(f"no sound answer to {what!r}, but {self._received[:40].hex(' ')}") from error
@@ -131,6 +134,8 @@ class ModbusLine:
             except BadReply:
                 self._give_up(wire)
                 raise
+            finally:
+                self._tap.received(self._received)
 
     def _connect(self, wire: _Wire) -> None:
         if _has_unread(wire.client):
@@ -150,6 +155,7 @@ class ModbusLine:
                 address=self.address,
                 hint="is it switched on, is the address right, does another program hold the port?",
             )
+        self._tap.noted("opened")
         wire.backoff.succeeded()
 
     def _give_up(self, wire: _Wire) -> None:
@@ -166,6 +172,8 @@ class ModbusLine:
                 address=self.address,
                 hint="do the register number (0-based), its kind (function 3 or 4) and the count fit the device?",
             )
+        if self.address.startswith("tcp:") and len(self._received) != 6 + int.from_bytes(self._received[4:6]):
+            raise self._bad(f"{self._received[:40].hex(' ')}, whose header states another length")
         if reply.function_code != function:
             raise self._bad(f"an answer to function {reply.function_code}, not {function}")
         return reply
@@ -174,9 +182,10 @@ class ModbusLine:
         return BadReply(message, instrument=self.instrument, address=self.address, hint=_GARBLED)
 
     def _trace(self, sending: bool, data: bytes) -> bytes:
-        wire_log.debug("%s %s %s", self.address, ">" if sending else "<", data.hex(" "))
-        if not sending:
-            self._received = data
+        if sending:
+            self._tap.sent(data)
+        else:
+            self._received = data  # all of the answer so far
         return data
 
     def _client(self) -> _Client:

@@ -13,7 +13,7 @@ import pyvisa
 from pyvisa.resources import MessageBasedResource
 
 from drivers.interface import BadReply, InstrumentTimeout, Unreachable
-from drivers.transports.link import Backoff, wire_log
+from drivers.transports.link import Backoff, Tap, wire_log
 
 
 @functools.cache
@@ -28,6 +28,7 @@ class VisaLine:
     late answer is never taken for the answer to another question. Nothing is ever sent twice.
 
     `address` is a VISA resource name; `library` is '@py' (PyVISA-py) or '@ivi' (a vendor's VISA).
+    `traced_as` is the link's name in a trace, where its user has another one for it.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class VisaLine:
         termination: str = "\n",
         library: str = "@py",
         baud: int = 9600,
+        traced_as: str = "",
     ) -> None:
         self.address = address
         self.instrument = instrument
@@ -48,6 +50,7 @@ class VisaLine:
         self._baud = baud
         self._resource: MessageBasedResource | None = None
         self._backoff = Backoff()
+        self._tap = Tap(traced_as or address)
         self._open()
 
     def write(self, text: str) -> None:
@@ -57,7 +60,7 @@ class VisaLine:
             wire_log.warning("%s: unexpected input thrown away, connecting anew", self.address)
             self.close()
             resource = self._connected()
-        wire_log.debug("%s > %s", self.address, text)
+        self._tap.sent((text + self._termination).encode("ascii", errors="replace"))
         with self._guard(text):
             resource.write(text)
 
@@ -66,7 +69,7 @@ class VisaLine:
         resource = self._connected()
         with self._guard("read"), _timeout(resource, timeout_s):
             raw = resource.read_raw()
-        wire_log.debug("%s < %r", self.address, raw)
+        self._tap.received(raw)
         return self._decode(raw)
 
     def query(self, text: str, timeout_s: float | None = None) -> str:
@@ -124,6 +127,7 @@ class VisaLine:
                 hint="is it switched on, is the address right, does another program hold it?",
             ) from error
         self._resource = opened
+        self._tap.noted("opened")
         self._backoff.succeeded()
 
     @contextlib.contextmanager
@@ -132,6 +136,7 @@ class VisaLine:
             yield
         except pyvisa.errors.VisaIOError as error:
             hung_up = self._resource is not None and _hung_up(self._resource)
+            self._tap.noted("lost" if hung_up else "timeout")
             self.close()
             if hung_up:
                 raise Unreachable(f"link lost at {what!r}", instrument=self.instrument, address=self.address) from error
@@ -143,6 +148,7 @@ class VisaLine:
                 ) from error
             raise Unreachable(_brief(error), instrument=self.instrument, address=self.address) from error
         except (OSError, pyvisa.Error) as error:
+            self._tap.noted("lost")
             self.close()
             self._backoff.failed()
             raise Unreachable(

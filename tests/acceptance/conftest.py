@@ -27,7 +27,7 @@ from station.readings import ChannelState, ChannelView
 from station.service import listen, serve
 from station.station import Station
 from tests.acceptance.bench import TOKEN, free_port, wait_until
-from tests.drivers.faults import FaultProxy
+from drivers.testing.faults import FaultProxy
 
 SPEED = 20.0
 

@@ -17,7 +17,7 @@ from station.client import Client, ClientError
 from station.readings import ChannelState, RunState
 from tests.acceptance.bench import TOKEN, wait_until
 from tests.acceptance.conftest import Live, Rig
-from tests.drivers.faults import garble, swallow
+from drivers.testing.faults import garble, swallow
 
 LONG = """\
 protocol: Long

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drivers.interface import Chamber, ForceGauge, ImpedanceSource, Instrument, Thermometer
+from drivers.interface import Chamber, ForceGauge, ImpedanceSource, Instrument, Sweep, Thermometer
 from drivers.modbus_load_cell import ModbusLoadCell
 from drivers.simserv import SimServChamber
 from drivers.simulated.clock import ManualClock, ScaledClock
@@ -11,7 +11,7 @@ from drivers.simulated.simserv import VirtualSimServ
 from drivers.simulated.solartron import VirtualSolartron
 from drivers.simulated.wiring import FixedCell
 from drivers.solartron import SolartronImpedance
-from tests.drivers.contract import Case
+from drivers.testing import Case, Start, checksummed, modbus_tcp_registers
 
 FLOAT_MAP = LoadCellMap(value=7, dtype="float32", status=6, overload_bit=3, command=5)
 
@@ -42,8 +42,19 @@ def read_temperature(driver: Instrument) -> object:
 SPEED = 1e4
 
 
+class QuickSolartron(SolartronImpedance):
+    """The driver with a test's patience."""
+
+    point_margin_s = 0.2
+
+
 def open_solartron(address: str) -> SolartronImpedance:
-    return SolartronImpedance(address, write_wait_s=0.0, timeout_s=0.3, patience_s=2.0, speed=SPEED)
+    return QuickSolartron(address, write_wait_s=0.0, timeout_s=0.3, patience_s=2.0, speed=SPEED)
+
+
+def spectrum(driver: Instrument) -> object:
+    assert isinstance(driver, ImpedanceSource)
+    return [point.impedance_ohm for point in driver.sweep(Sweep((1000.0, 100.0), amplitude_rms_V=0.01))]
 
 
 CASES = [
@@ -53,6 +64,7 @@ CASES = [
         open=open_solartron,
         exchange=lambda driver: driver.identify(),
         roles=(Instrument, ImpedanceSource),
+        start=Start(spectrum, rb"PW1"),
     ),
     Case(
         name="simserv",
@@ -69,6 +81,7 @@ CASES = [
         open=open_load_cell,
         exchange=read_force,
         roles=(Instrument, ForceGauge),
+        undetectable=modbus_tcp_registers,
     ),
     Case(
         name="modbus-load-cell, RTU",
@@ -76,5 +89,6 @@ CASES = [
         open=open_load_cell,
         exchange=read_force,
         roles=(Instrument, ForceGauge),
+        undetectable=checksummed,
     ),
 ]
