@@ -24,7 +24,9 @@ def main(names: list[str]) -> int:
                 began = time.monotonic()
                 tally = sweep(case, kind, act)
                 failures += tally.failures
-                print(f"{case.name}, {what}, {kind.name.lower()}: {tally} ({time.monotonic() - began:.0f} s)", flush=True)
+                print(
+                    f"{case.name}, {what}, {kind.name.lower()}: {tally} ({time.monotonic() - began:.0f} s)", flush=True
+                )
                 for failure in tally.failures[:5]:
                     print(f"    {failure}", flush=True)
     return 1 if failures else 0

@@ -11,7 +11,7 @@ class Probe:
     """A question that changes nothing in whatever is asked it, and what this driver's instrument answers.
 
     `address` is what station.toml would say, with {host} and {port}, or {resource} for a VISA resource. A probe
-    without a `tcp_port` is asked over VISA alone. `baud` is the rate on a serial port, where it is asked at all.
+    without `tcp_port` and `baud` is asked over VISA; `baud` is the rate on a serial port, {resource} then its name.
     """
 
     question: bytes
@@ -35,8 +35,12 @@ class About:
     probes: tuple[Probe, ...] = ()
 
 
-def scpi_probes(identity: str, tcp_port: int | None = 5025) -> tuple[Probe, ...]:
-    """`*IDN?`, which IEEE 488.2 lets anyone ask: over USB and GPIB, and over a raw socket at `tcp_port`."""
-    address = "TCPIP::{host}::{port}::SOCKET"
-    over_visa = Probe(b"*IDN?\n", identity)
-    return (over_visa,) if tcp_port is None else (over_visa, Probe(b"*IDN?\n", identity, address, tcp_port))
+def scpi_probes(identity: str, tcp_port: int | None = 5025, baud: int | None = None) -> tuple[Probe, ...]:
+    """`*IDN?`, which IEEE 488.2 lets anyone ask: over USB and GPIB, a raw socket at `tcp_port`, a serial port."""
+    question = b"*IDN?\n"
+    made = [Probe(question, identity)]
+    if tcp_port is not None:
+        made.append(Probe(question, identity, "TCPIP::{host}::{port}::SOCKET", tcp_port))
+    if baud is not None:
+        made.append(Probe(question, identity, "ASRL{resource}::INSTR", baud=baud))
+    return tuple(made)

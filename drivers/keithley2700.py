@@ -23,7 +23,7 @@ class Keithley2700(Ohmmeter):
         connection="TCP socket 1394 (2701), GPIB, RS-232 (VISA)",
         evidence="maker's manuals; not run on hardware",
         quirks="a set-up begins with *RST; four-wire readings take a second channel of the card",
-        probes=scpi_probes(identity, tcp_port=1394),
+        probes=scpi_probes(identity, tcp_port=1394, baud=9600),
     )
     slots = 2
 

@@ -319,7 +319,9 @@ def _bus(address: str, potentiostat: int, timeout_s: float, library: str) -> tup
     parts = urlsplit(address)
     model = SolartronImpedance.model
     if parts.scheme == "prologix" and parts.hostname and re.fullmatch(r"/\d{1,2}", parts.path):
-        adapter = PrologixAdapter(parts.hostname, parts.port or 1234, instrument=model, timeout_s=timeout_s, traced_as=address)
+        adapter = PrologixAdapter(
+            parts.hostname, parts.port or 1234, instrument=model, timeout_s=timeout_s, traced_as=address
+        )
         return PrologixDevice(adapter, int(parts.path[1:])), PrologixDevice(adapter, potentiostat)
     if (board := re.fullmatch(r"(GPIB\d*)::\d+::INSTR", address)) is not None:
         analyser = VisaLine(address, instrument=model, timeout_s=timeout_s, library=library)

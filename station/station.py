@@ -65,7 +65,9 @@ class Station:
         self.writer = Writer(section.database, section.spool)
         self.archive = Archive(section.database)
         self.journal = Journal(self.writer, self.clock)
-        self._workers = {name: Worker(name, _opener(instrument)) for name, instrument in config.instruments.items()}
+        self._workers = {
+            name: Worker(name, _opener(name, instrument)) for name, instrument in config.instruments.items()
+        }
         self._feeds: dict[str, CyclerFeed] = {}
         self._sensors: list[Sensor] = []
         self._thermometers: dict[str, Gauge] = {}
@@ -381,8 +383,8 @@ class Station:
         }
 
 
-def _opener(section: InstrumentSection) -> Callable[[], Instrument]:
-    return lambda: open_instrument(section.driver, section.address, section.settings)
+def _opener(name: str, section: InstrumentSection) -> Callable[[], Instrument]:
+    return lambda: open_instrument(section.driver, section.address, section.settings, name=name, trace=section.trace)
 
 
 def _clock(config: StationConfig) -> Clock:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from drivers.interface import BadReply, InstrumentTimeout, NoReading, OutOfRange, WrongInstrument
+from drivers.testing.faults import FaultProxy, cut_after, garble, swallow
 from examples.add_an_instrument.arbor_fg50 import ArborFg50
 from examples.add_an_instrument.case import CASES
 from examples.add_an_instrument.virtual_arbor_fg50 import VirtualArborFg50
-from drivers.testing.faults import FaultProxy, cut_after, garble, swallow
 
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "docs" / "add-an-instrument.md").read_text(encoding="utf-8")

@@ -91,10 +91,14 @@ class Script:
 
 
 class VirtualReplay(VirtualInstrument):
-    """Plays one link of a trace; each client goes on where the last one was. `script.unexpected` says what did not fit."""
+    """Plays one link of a trace; each client goes on where the last one was.
+
+    `script.unexpected` says what did not fit.
+    """
 
     def __init__(self, link: str, recorded: Sequence[Exchange], *, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__(host, port)
+        self.link = link
         self.resource = address_of(link)
         self._repeats_id = self.resource.startswith("tcp://")
         self.script = Script(recorded, skip=MODBUS_TCP_ID if self._repeats_id else 0)
@@ -121,9 +125,13 @@ class VirtualReplay(VirtualInstrument):
                     return
 
 
-def replays(lines: Iterable[TraceLine]) -> list[VirtualReplay]:
-    """One server for each link of a trace, not started yet."""
-    return [VirtualReplay(link, recorded) for link, recorded in exchanges(lines).items()]
+def replays(lines: Iterable[TraceLine], *, port: int = 0) -> list[VirtualReplay]:
+    """One server for each link of a trace, not started yet; at `port` and those after it, or at free ones."""
+    links = exchanges(lines).items()
+    return [
+        VirtualReplay(link, recorded, port=port + number if port else 0)
+        for number, (link, recorded) in enumerate(links)
+    ]
 
 
 def address_of(link: str) -> str:

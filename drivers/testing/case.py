@@ -11,7 +11,7 @@ from drivers.simulated.server import VirtualInstrument
 from drivers.testing.faults import FaultAt, Kind
 
 Undetectable: TypeAlias = Callable[[FaultAt, object], bool]
-"""Whether a reply that this fault has struck is as well-formed as a true one, so that the value (given) may be wrong."""
+"""Whether the reply that this fault has struck is as well-formed as a true one, so that this value may be wrong."""
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,20 @@ from typing import ClassVar
 
 import pytest
 
-from drivers.interface import ImpedanceSource, Instrument, InstrumentError, InstrumentTimeout, ProgramCycler, Source
-from drivers.interface import Unreachable, WrongInstrument
+from drivers.interface import (
+    ImpedanceSource,
+    Instrument,
+    InstrumentError,
+    InstrumentTimeout,
+    ProgramCycler,
+    Source,
+    Unreachable,
+    WrongInstrument,
+)
 from drivers.scpi import ScpiInstrument
 from drivers.testing.bench import Bench, Stranger, bench_for, role_of
 from drivers.testing.case import Case
-from drivers.testing.compare import same, until_it_answers
+from drivers.testing.compare import same
 from drivers.testing.faults import Kind, cut_after, double, dribble, garble, swallow
 from drivers.testing.roles import ByRole
 from drivers.testing.statics import faults_of
@@ -31,8 +39,8 @@ POSITIONS = 2
 class DriverConformance(ByRole):
     """Derive a class whose name begins with 'Test', give it `cases`, and pytest runs all that a driver owes.
 
-        class TestArborFg50(DriverConformance):
-            cases = (Case(name="arbor-fg50", virtual=…, open=…, exchange=…, roles=(ForceGauge,)),)
+    class TestArborFg50(DriverConformance):
+        cases = (Case(name="arbor-fg50", virtual=…, open=…, exchange=…, roles=(ForceGauge,)),)
     """
 
     cases: ClassVar[Sequence[Case]] = ()

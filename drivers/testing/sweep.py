@@ -7,6 +7,7 @@ of their time, so they run side by side.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import random
 import re
 import time
@@ -155,4 +156,4 @@ def _sample(every: Sequence[int], count: int, seed: str) -> Sequence[int]:
     """One byte of each of `count` parts of equal length."""
     chance = random.Random(seed)
     edges = [round(part * len(every) / count) for part in range(count + 1)]
-    return [every[chance.randrange(low, high)] for low, high in zip(edges, edges[1:], strict=False) if high > low]
+    return [every[chance.randrange(low, high)] for low, high in itertools.pairwise(edges) if high > low]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import itertools
 import json
 import logging
 import queue
@@ -71,8 +72,9 @@ class TraceLine:
             raise ValueError("no 'direction' of '>', '<' or '!'")
         try:
             data = base64.b64decode(content.get("base64", ""), validate=True) or content.get("text", "").encode("ascii")
-            names = [str(content.get(name, "")) for name in ("instrument", "driver", "link", "direction")]
-            return cls(float(content["time"]), *names, data=data, event=str(content.get("event", "")))
+            instrument, driver, link = (str(content.get(name, "")) for name in ("instrument", "driver", "link"))
+            event = str(content.get("event", ""))
+            return cls(float(content["time"]), instrument, driver, link, content["direction"], data, event)
         except (KeyError, TypeError, AttributeError, binascii.Error, UnicodeEncodeError) as error:
             raise ValueError(f"{type(error).__name__}: {error}") from None
 
@@ -200,7 +202,7 @@ def _older(path: Path) -> list[Path]:
 
 def _rotate(path: Path) -> None:
     names = [path, *_older(path)]
-    for newer, older in reversed(list(zip(names, names[1:], strict=False))):
+    for newer, older in reversed(list(itertools.pairwise(names))):
         if newer.exists():
             newer.replace(older)
 

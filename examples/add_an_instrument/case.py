@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from drivers.interface import ForceGauge, Instrument
+from drivers.testing import Case
 from examples.add_an_instrument.arbor_fg50 import ArborFg50
 from examples.add_an_instrument.virtual_arbor_fg50 import VirtualArborFg50
-from drivers.testing import Case
 
 CASES = [
     Case(

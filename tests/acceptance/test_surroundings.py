@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from drivers.registry import BUILT_IN
+from drivers.testing.faults import swallow
 from station import host_channel
 from station.client import ClientError
 from station.readings import ChannelState, Level, MarkerEvent, RunState
 from station.store import Archive
 from tests.acceptance.bench import wait_until
 from tests.acceptance.conftest import Live, Rig
-from tests.acceptance.frame import Frame, VirtualFrame
-from drivers.testing.faults import swallow
+from tests.acceptance.frame import VirtualFrame
 
 CELL = "si-half-cell-1"
 WARM = "voltage: [-0.05 V, 2.2 V], temperature: {above: 45 degC}"

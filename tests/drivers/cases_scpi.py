@@ -36,7 +36,7 @@ def resting_voltage(source: Instrument) -> object:
 def charge(source: Instrument) -> object:
     assert isinstance(source, Source)
     source.apply(Current(1e-3), Protection(1.0, 4.2, 0.01))
-    return source.measure().current_A
+    return None
 
 
 CASES = [

@@ -91,7 +91,12 @@ def test_a_recorded_failure_fails_again(tmp_path: Path) -> None:
 
 
 def test_polls_may_be_more_or_fewer_than_in_the_recording() -> None:
-    recorded = [Exchange(b"S?\n", b"1\n"), Exchange(b"S?\n", b"1\n"), Exchange(b"S?\n", b"2\n"), Exchange(b"R\n", b"ok\n")]
+    recorded = [
+        Exchange(b"S?\n", b"1\n"),
+        Exchange(b"S?\n", b"1\n"),
+        Exchange(b"S?\n", b"2\n"),
+        Exchange(b"R\n", b"ok\n"),
+    ]
     more, fewer = Script(recorded), Script(recorded)
     answers = [more.take(b"S?\n")[0] for _ in range(5)]
     assert [exchange.received for exchange in answers if exchange] == [b"1\n", b"1\n", b"2\n", b"2\n", b"2\n"]
@@ -136,7 +141,9 @@ def test_where_a_recorded_link_is_found_again(link: str, template: str) -> None:
 
 def test_secrets_are_not_written(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
-    recorder = Recorder(path, instrument="x", driver="d", secrets=trace.secrets_in({"login": ["ann", "p<w"], "port": "9"}))
+    recorder = Recorder(
+        path, instrument="x", driver="d", secrets=trace.secrets_in({"login": ["ann", "p<w"], "port": "9"})
+    )
     recorder.record("l", ">", b"<password>p&lt;w</password> p<w YW5uOnA8dw== 9")
     recorder.close()
     (line,) = read_trace(path)
@@ -151,7 +158,11 @@ def test_a_trace_is_bounded_and_read_whole_again(tmp_path: Path, monkeypatch: py
         recorder.record("l", ">", b"%d" % number)
     recorder.close()
     files = sorted(file.name for file in tmp_path.iterdir())
-    assert files == ["t.1.jsonl", "t.2.jsonl", "t.3.jsonl", "t.jsonl"] or files == ["t.1.jsonl", "t.2.jsonl", "t.3.jsonl"]
+    assert files == ["t.1.jsonl", "t.2.jsonl", "t.3.jsonl", "t.jsonl"] or files == [
+        "t.1.jsonl",
+        "t.2.jsonl",
+        "t.3.jsonl",
+    ]
     path.touch()
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) < 4 * 2200
     numbers = [int(line.data) for line in read_trace(path)]

@@ -9,7 +9,6 @@ import pytest
 from drivers.registry import BUILT_IN
 from station import examples
 from station.config import ConfigError, StationConfig, absolute_url, read_config
-from tests.acceptance.frame import Frame
 
 GOOD = """\
 [station]
