@@ -72,7 +72,7 @@ def scan(
     library: Annotated[str, typer.Option(help="VISA library: @py or @ivi")] = "@py",
     as_json: AsJson = False,
 ) -> None:
-    """What answers, and which driver fits it, with the lines for station.toml. Without options: VISA and serial ports."""
+    """What answers, which driver fits it, and the lines for station.toml. Without options: VISA and serial ports."""
     from drivers.finding import FindingError, addresses_of, scan_network, scan_serial, scan_visa
 
     everything = not (visa or serial or ask_serial or network)
