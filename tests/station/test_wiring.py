@@ -217,9 +217,8 @@ def test_a_frame_that_moves_a_little_and_back(make, monkeypatch: pytest.MonkeyPa
         assert sensor.outcome is Outcome.RIGHT
         assert said == ["Channel A1: its frame moves from 100 by 10 kPa and back."]
         assert frame.goal_Pa == 1e5
-        bench.path.write_text(
-            text.replace('frame = "press"', 'frame = "press"\nlimits = { pressure = ["0 kPa", "105 kPa"] }')
-        )
+        limits = 'limits = { pressure = { above = "105 kPa" } }'
+        bench.path.write_text(text.replace('frame = "press"', f'frame = "press"\n{limits}'))
         wiring = Wiring(read_config(bench.path), said.append, seconds=5, move_frames=True)
         (sensor, _) = wiring.check(["A1"])
         assert "leaves no room to move within the channel's limits" in sensor.text
