@@ -5,6 +5,7 @@ Wire facts: docs/instruments/keithley-2450.md (evidence: vendor manuals). Not ru
 
 from __future__ import annotations
 
+from drivers.about import About, scpi_probes
 from drivers.interface import (
     Current,
     InstrumentError,
@@ -45,6 +46,13 @@ class Keithley2450(ScpiInstrument):
     model = "Keithley 2450"
     safe_state = "output off with the relay open (high impedance), confirmed by the instrument"
     identity = r"KEITHLEY INSTRUMENTS,MODEL 2450,"
+    about = About(
+        connection="TCP socket, VXI-11, USB, GPIB (VISA)",
+        evidence="maker's manuals; not run on hardware",
+        quirks="until the driver was opened once, 'off' is a 0 V source; its voltage limit acts on |V| and stops no "
+        "discharge",
+        probes=scpi_probes(identity),
+    )
 
     current_range = Range(-1.05, 1.05)  # A
     voltage_range = Range(-21.0, 21.0)  # V

@@ -5,6 +5,7 @@ Wire facts: docs/instruments/keithley-2700.md (evidence: vendor manual). Not run
 
 from __future__ import annotations
 
+from drivers.about import About, scpi_probes
 from drivers.interface import Range
 from drivers.multimeter import Ohmmeter, card_channel, channel_list
 from drivers.scpi import number, switch
@@ -18,6 +19,12 @@ class Keithley2700(Ohmmeter):
 
     model = "Keithley 2700"
     identity = r"KEITHLEY INSTRUMENTS INC\.,MODEL 270[01],"
+    about = About(
+        connection="TCP socket 1394 (2701), GPIB, RS-232 (VISA)",
+        evidence="maker's manuals; not run on hardware",
+        quirks="a set-up begins with *RST; four-wire readings take a second channel of the card",
+        probes=scpi_probes(identity, tcp_port=1394, baud=9600),
+    )
     slots = 2
 
     continuous = switch("INIT:CONT", doc="Measure without being asked; off while scanning.")

@@ -5,6 +5,7 @@ Wire facts: docs/instruments/keithley-daq6510.md (evidence: several users' progr
 
 from __future__ import annotations
 
+from drivers.about import About, scpi_probes
 from drivers.interface import Range, WrongInstrument
 from drivers.multimeter import Ohmmeter, card_channel, channel_list
 from drivers.scpi import choice, number
@@ -19,6 +20,12 @@ class KeithleyDaq6510(Ohmmeter):
 
     model = "Keithley DAQ6510"
     identity = r"KEITHLEY INSTRUMENTS,MODEL DAQ6510,"
+    about = About(
+        connection="TCP socket, USB (VISA)",
+        evidence="several users' programs, scan syntax partly unverified; not run on hardware",
+        quirks="the switch on its front panel must select the rear terminals",
+        probes=scpi_probes(identity),
+    )
     slots = 2
 
     scans = number(":ROUT:SCAN:COUN:SCAN", "1", within=Range(1, 1e8), doc="Scans to one start.")

@@ -5,6 +5,7 @@ Wire facts: docs/instruments/keysight-3446x.md (evidence: vendor guide). Not run
 
 from __future__ import annotations
 
+from drivers.about import About, scpi_probes
 from drivers.interface import OutOfRange
 from drivers.multimeter import Ohmmeter
 
@@ -16,6 +17,12 @@ class Keysight3446x(Ohmmeter):
 
     model = "Keysight 3446xA"
     identity = r"(Keysight|Agilent)[^,]*,\s*3446[15]A,"
+    about = About(
+        connection="TCP socket, USB (VISA)",
+        evidence="maker's guide; not run on hardware",
+        quirks="one input, which is channel 1",
+        probes=scpi_probes(identity),
+    )
 
     def check_integration(self, nplc: float) -> None:
         if nplc not in INTEGRATIONS:

@@ -11,6 +11,7 @@ import math
 import struct
 from typing import ClassVar, Literal, Self
 
+from drivers.about import About
 from drivers.interface import BadReply, NoReading, OutOfRange, Refused
 from drivers.transports.modbus import ModbusLine
 
@@ -34,6 +35,11 @@ class ModbusLoadCell:
 
     model: ClassVar[str] = "Modbus load-cell transmitter"
     safe_state: ClassVar[str] = "none needed: it only measures"
+    about: ClassVar[About] = About(
+        connection="Modbus TCP, Modbus RTU on a serial port or through a serial server",
+        evidence="Modbus specification and several makers' manuals; not run on hardware",
+        quirks="no transmitter says what it is: a wrong register map reads a wrong force",
+    )
 
     def __init__(
         self,

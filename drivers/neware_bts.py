@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import ClassVar, Self
 from uuid import uuid4
 
+from drivers.about import About, Probe
 from drivers.interface import (
     BadReply,
     CyclerProgram,
@@ -61,6 +62,20 @@ class NewareBts:
     safe_state: ClassVar[str] = (
         "every running test goes on within its own step file's voltage, current and capacity limits; "
         "nothing is stopped unless stop(channel) is called"
+    )
+    about: ClassVar[About] = About(
+        connection="TCP to the BTS Client's PC, XML",
+        evidence="replies recorded from BTS 8.0, users' programs; not run on hardware",
+        quirks="live values are up to 5 s old; it may name subdevice 1 whatever was asked; tests go on without a PC",
+        probes=(
+            Probe(
+                b'<?xml version="1.0" encoding="UTF-8" ?><bts version="1.0"><cmd>getdevinfo</cmd></bts>\n\n#\r\n',
+                "<cmd>getdevinfo_resp</cmd>",
+                "{host}:{port}",
+                502,
+                ends_with=b"#\r\n",
+            ),
+        ),
     )
     poll_period_s: ClassVar[float] = 5.0  # the vendor refreshes its data no faster
     confirm_s: ClassVar[float] = 30.0  # how long a start or stop may take to show in the status

@@ -11,6 +11,7 @@ import time
 from enum import IntEnum
 from typing import ClassVar, NoReturn, Self
 
+from drivers.about import About, Probe
 from drivers.interface import BadReply, InstrumentTimeout, NoReading, NotSafe, OutOfRange, Range, Refused
 from drivers.transports.framed import FramedSocket
 
@@ -44,6 +45,12 @@ class SimServChamber:
 
     model: ClassVar[str] = "Weiss/Vötsch chamber with SIMSERV"
     safe_state: ClassVar[str] = "as it is: the set point stays, held by the chamber within its own limits"
+    about: ClassVar[About] = About(
+        connection="TCP, SIMSERV",
+        evidence="public programs that quote the maker's manual; not run on hardware",
+        quirks="needs a second after a start; a program of its own is not disturbed",
+        probes=(Probe(b"99997\xb61\xb61\r", r"^1\xb6.*\S", "{host}:{port}", 2049, ends_with=b"\r\n"),),
+    )
     possible_range = Range(-100.0, 250.0)  # °C, of any such chamber
     set_point_rounding_K = 0.06  # of the set point's read-back
 

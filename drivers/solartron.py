@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
+from drivers.about import About, Probe
 from drivers.interface import (
     ImpedancePoint,
     InstrumentError,
@@ -57,6 +58,15 @@ class SolartronImpedance:
 
     model: ClassVar[str] = "Solartron 1260 + 1287"
     safe_state: ClassVar[str] = "1287 polarisation off and in full standby (cell disconnected), 1260 generator at 0 V"
+    about: ClassVar[About] = About(
+        connection="GPIB through a Prologix GPIB-ETHERNET controller, or a VISA library that has GPIB",
+        evidence="maker's manuals in part, public programs; not run on hardware",
+        quirks="the 1287 has no words for what it is; its current limits below 2 A are taken for decades (unverified)",
+        probes=(
+            Probe(b"*IDN?\n", r"\b(1260|1255)"),
+            Probe(b"++ver\n", "GPIB-ETHERNET", "prologix://{host}:{port}/4", 1234),
+        ),
+    )
     frequency_range = Range(10e-6, 1e6)  # Hz; the 1260 alone goes to 32 MHz
     point_margin_s = 10.0  # waited for a result beyond one and a half times what it should take
 
@@ -120,6 +130,10 @@ class SolartronImpedance:
         """Measure point by point; the cell is polarised from the first point to the end of the iteration."""
         self.check_sweep(sweep)
         return self._sweep(sweep)
+
+    def read_open_circuit_V(self) -> float:
+        self._check_open()
+        return self.potentiostat.open_circuit_V()
 
     def interrupt(self) -> None:
         """From another thread: break off the running point, which ends the sweep with an error."""
@@ -309,7 +323,9 @@ def _bus(address: str, potentiostat: int, timeout_s: float, library: str) -> tup
     parts = urlsplit(address)
     model = SolartronImpedance.model
     if parts.scheme == "prologix" and parts.hostname and re.fullmatch(r"/\d{1,2}", parts.path):
-        adapter = PrologixAdapter(parts.hostname, parts.port or 1234, instrument=model, timeout_s=timeout_s)
+        adapter = PrologixAdapter(
+            parts.hostname, parts.port or 1234, instrument=model, timeout_s=timeout_s, traced_as=address
+        )
         return PrologixDevice(adapter, int(parts.path[1:])), PrologixDevice(adapter, potentiostat)
     if (board := re.fullmatch(r"(GPIB\d*)::\d+::INSTR", address)) is not None:
         analyser = VisaLine(address, instrument=model, timeout_s=timeout_s, library=library)

@@ -5,6 +5,7 @@ Wire facts: docs/instruments/virtual-press.md (it is this project's own). There 
 
 from __future__ import annotations
 
+from drivers.about import About, scpi_probes
 from drivers.interface import NotSafe, OutOfRange, Range
 from drivers.scpi import ScpiInstrument, number
 
@@ -15,6 +16,12 @@ class VirtualPress(ScpiInstrument):
     model = "Simulated press"
     safe_state = "as it is: the force stays, until it is told to let go"
     identity = "CELLSTATION,SIMULATED PRESS,"
+    about = About(
+        connection="TCP, on the virtual bench alone",
+        evidence="this project's own; there is no hardware of it",
+        quirks="takes sensors from a magazine of its own",
+        probes=scpi_probes(identity, tcp_port=5025, baud=None),
+    )
 
     force = number(":FORC", "N", within=Range(0.0, 500.0), doc="Set point, in newtons of its own scale.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,16 +14,19 @@ from pydantic_core import ErrorDetails
 
 from drivers.interface import (
     Chamber,
+    ForceGauge,
     ImpedanceSource,
     Instrument,
+    Press,
     PressureFrame,
     ProgramCycler,
     ResistanceMeter,
+    SensorPress,
     Source,
     Thermometer,
     TriggerOutput,
 )
-from drivers.registry import DRIVERS, SettingsError, check_settings
+from drivers.registry import DRIVERS, PlugInError, SettingsError, check_settings, entry_of
 from protocols.document import Place, in_words
 from protocols.limits import LimitsModel, Model
 from protocols.quantities import Seconds
@@ -43,6 +47,9 @@ class StationSection(Model):
     calibrations: Path = Path("calibrations")
     poll: Seconds = Field(1.0, gt=0, description="how often each channel is sampled")
     lost_after: Seconds = Field(5.0, gt=0, description="without a good sample for so long, a channel trips")
+    lend_within: Seconds = Field(
+        12 * 3600.0, gt=0, description="a channel that waits longer for the impedance instrument trips"
+    )
     host: str = "127.0.0.1"
     port: int = Field(8765, ge=0, le=65535)
     limits: LimitsModel = LimitsModel()
@@ -61,6 +68,7 @@ class InstrumentSection(Model):
     driver: str
     address: str
     settings: dict[str, Any] = Field(default_factory=dict)
+    trace: Path | None = Field(None, description="file that every exchange is recorded to, as JSON lines")
 
 
 class CyclerChannel(Model):
@@ -157,7 +165,8 @@ def _instrument_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
         try:
             check_settings(instrument.driver, instrument.settings)
         except SettingsError as error:
-            yield ("instruments", name, "settings" if instrument.driver in DRIVERS else "driver"), str(error)
+            known = instrument.driver in DRIVERS and not isinstance(error, PlugInError)
+            yield ("instruments", name, "settings" if known else "driver"), str(error)
         for other, its_name in reached:
             if (other.address, other.settings) == (instrument.address, instrument.settings):
                 yield ("instruments", name, "address"), f"is that of instrument '{its_name}' already"
@@ -185,8 +194,15 @@ def _reference_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
                 yield place, f"there is no instrument '{wanted}'; there are: {known}"
                 continue
             driver = config.instruments[wanted].driver
-            if driver in DRIVERS and not has_capability(DRIVERS[driver], capability):
+            if (cls := _usable(driver)) is not None and not has_capability(cls, capability):
                 yield place, f"instrument '{wanted}' ({driver}) cannot be used as this: it is no {capability.__name__}"
+
+
+def _usable(driver: str) -> type[Instrument] | None:
+    """None where it is unknown or cannot be imported, which is told elsewhere."""
+    with contextlib.suppress(SettingsError):
+        return entry_of(driver).load()
+    return None
 
 
 def _shared_positions(config: StationConfig) -> Iterator[tuple[Place, str]]:
@@ -209,6 +225,27 @@ def _shared_positions(config: StationConfig) -> Iterator[tuple[Place, str]]:
             taken[position] = name
 
 
+CAPABILITIES: tuple[type, ...] = (
+    Source,
+    ProgramCycler,
+    ImpedanceSource,
+    ResistanceMeter,
+    ForceGauge,
+    Chamber,
+    Thermometer,
+    PressureFrame,
+    TriggerOutput,
+    Press,
+    SensorPress,
+)
+
+
+def capabilities_of(driver: type[Instrument]) -> list[str]:
+    """By the names of `drivers.interface`; a chamber is a thermometer too, which is not said again."""
+    names = [capability.__name__ for capability in CAPABILITIES if has_capability(driver, capability)]
+    return [name for name in names if not (name == "Thermometer" and "Chamber" in names)]
+
+
 def has_capability(driver: type[Instrument], capability: type) -> bool:
     """True where the driver has every method of the capability."""
     wanted = [name for name in vars(capability) if not name.startswith("_") and callable(getattr(capability, name))]
@@ -219,7 +256,11 @@ def _absolute(config: StationConfig, folder: Path) -> StationConfig:
     section = config.station
     folders = {key: folder / getattr(section, key) for key in ("spool", "cells", "protocols", "calibrations")}
     resolved = section.model_copy(update={"database": absolute_url(section.database, folder), **folders})
-    return config.model_copy(update={"station": resolved})
+    instruments = {
+        name: each.model_copy(update={"trace": folder / each.trace}) if each.trace else each
+        for name, each in config.instruments.items()
+    }
+    return config.model_copy(update={"station": resolved, "instruments": instruments})
 
 
 def absolute_url(database: str, folder: PurePath) -> str:

@@ -82,7 +82,9 @@ class Station:
         self.writer = Writer(section.database, section.spool)
         self.archive = Archive(section.database)
         self.journal = Journal(self.writer, self.clock)
-        self._workers = {name: Worker(name, _opener(instrument)) for name, instrument in config.instruments.items()}
+        self._workers = {
+            name: Worker(name, _opener(name, instrument)) for name, instrument in config.instruments.items()
+        }
         self._feeds: dict[str, CyclerFeed] = {}
         self.calibrations = Registry(section.calibrations)
         self._sensors: list[Sensor] = []
@@ -95,6 +97,7 @@ class Station:
             section.poll,
             section.lost_after,
             LimitsInForce().narrowed_by(section.limits.limits(), "the station"),
+            section.lend_within,
         )
         self.channels = {name: self._channel(name, channel) for name, channel in config.channels.items()}
         self.calibrating = Desk(
@@ -450,8 +453,8 @@ class Station:
         }
 
 
-def _opener(section: InstrumentSection) -> Callable[[], Instrument]:
-    return lambda: open_instrument(section.driver, section.address, section.settings)
+def _opener(name: str, section: InstrumentSection) -> Callable[[], Instrument]:
+    return lambda: open_instrument(section.driver, section.address, section.settings, name=name, trace=section.trace)
 
 
 def _clock(config: StationConfig) -> Clock:

@@ -8,7 +8,7 @@ import socket
 import time
 
 from drivers.interface import BadReply, InstrumentTimeout, Unreachable
-from drivers.transports.link import Backoff, wire_log
+from drivers.transports.link import Backoff, Tap, wire_log
 
 
 class FramedSocket:
@@ -36,6 +36,7 @@ class FramedSocket:
         self._proven = False  # this connection gave an answer
         self._ended = False
         self._backoff = Backoff()
+        self._tap = Tap(address)
 
     def exchange(self, request: bytes) -> bytes:
         """Send `request` as it is and return the next frame without its terminator.
@@ -43,7 +44,7 @@ class FramedSocket:
         Raises `Unreachable`, `InstrumentTimeout` (whether the instrument acted is then unknown) or `BadReply`.
         """
         link = self._ready()
-        wire_log.debug("%s > %r", self.address, request)
+        self._tap.sent(request)
         deadline = time.monotonic() + self.timeout_s
         try:
             link.settimeout(self.timeout_s)
@@ -51,14 +52,18 @@ class FramedSocket:
             frame = self._frame(link, deadline)
         except TimeoutError:
             got = len(self._pending)
+            self._tap.received(self._pending)
+            self._tap.noted("timeout")
             self.close()
             raise InstrumentTimeout(
                 f"no complete answer within {self.timeout_s:g} s ({got} bytes came)", **self._where()
             ) from None
         except OSError as error:
+            self._tap.received(self._pending)
+            self._tap.noted("lost")
             self._lost()
             raise Unreachable(f"link lost: {error}", **self._where()) from error
-        wire_log.debug("%s < %r", self.address, frame)
+        self._tap.received(frame + self._terminator)
         self._proven = True
         self._backoff.succeeded()
         return frame
@@ -81,6 +86,7 @@ class FramedSocket:
                 **self._where(),
             ) from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._tap.noted("opened")
         self.connections += 1
 
     def close(self) -> None:

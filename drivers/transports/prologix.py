@@ -14,6 +14,8 @@ import contextlib
 import threading
 import time
 
+import pyvisa
+
 from drivers.interface import InstrumentTimeout
 from drivers.transports.visa import VisaLine
 
@@ -24,11 +26,18 @@ _SPECIAL = str.maketrans({char: "\x1b" + char for char in "\r\n\x1b+"})
 class PrologixAdapter(VisaLine):
     """One controller: whoever talks through it, one message at a time. Connects anew like a `VisaLine`."""
 
-    def __init__(self, host: str, port: int = 1234, *, instrument: str = "", timeout_s: float = 5.0) -> None:
+    def __init__(
+        self, host: str, port: int = 1234, *, instrument: str = "", timeout_s: float = 5.0, traced_as: str = ""
+    ) -> None:
         self._lock = threading.RLock()
         self._name = f"prologix://{host}:{port}"
         self._read_s = min(_LONGEST_READ_S, timeout_s)
-        super().__init__(f"TCPIP::{host}::{port}::SOCKET", instrument=instrument, timeout_s=timeout_s)
+        super().__init__(
+            f"TCPIP::{host}::{port}::SOCKET",
+            instrument=instrument,
+            timeout_s=timeout_s,
+            traced_as=traced_as or f"{self._name}/0",
+        )
 
     def send(self, gpib_address: int, text: str) -> None:
         """One message to the instrument at `gpib_address`, ended by EOI."""
@@ -54,18 +63,20 @@ class PrologixAdapter(VisaLine):
     def _open(self) -> None:
         super()._open()
         assert self._resource is not None
-        with self._guard("++mode 1"):
-            self._resource.write(
-                "\n".join(
-                    (
-                        "++mode 1",  # controller in charge
-                        "++auto 0",  # instruments talk when they are asked to
-                        "++eos 3",  # nothing added to a message
-                        "++eoi 1",  # its last byte carries EOI
-                        f"++read_tmo_ms {self._read_s * 1000:.0f}",
-                    )
-                )
+        set_up = "\n".join(
+            (
+                "++mode 1",  # controller in charge
+                "++auto 0",  # instruments talk when they are asked to
+                "++eos 3",  # nothing added to a message
+                "++eoi 1",  # its last byte carries EOI
+                f"++read_tmo_ms {self._read_s * 1000:.0f}",
             )
+        )
+        self._tap.sent(f"{set_up}\n".encode("ascii"))
+        try:
+            self._resource.write(set_up)
+        except (pyvisa.Error, OSError) as error:
+            self._failed("++mode 1", error)
 
 
 class PrologixDevice:

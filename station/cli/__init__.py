@@ -21,6 +21,7 @@ from station.cli import (
     channels,
     config,
     database,
+    instruments,
     protocol,
     results,
     simulate,
@@ -43,6 +44,7 @@ calibrate.add_to(app)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(calibration.app, name="calibration")
 app.add_typer(protocol.app, name="protocol")
+app.add_typer(instruments.app, name="instruments")
 app.add_typer(database.app, name="db")
 app.add_typer(cell.app, name="cell")
 

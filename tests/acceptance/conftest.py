@@ -20,6 +20,7 @@ from drivers.simulated.keithley_daq6510 import VirtualKeithleyDaq6510
 from drivers.simulated.neware_bts import VirtualNeware
 from drivers.simulated.neware_channel import TesterChannel
 from drivers.simulated.simserv import VirtualSimServ
+from drivers.testing.faults import FaultProxy
 from station.bench_station import write_station
 from station.client import Client
 from station.config import StationConfig, read_config
@@ -27,7 +28,6 @@ from station.readings import ChannelState, ChannelView
 from station.service import listen, serve
 from station.station import Station
 from tests.acceptance.bench import TOKEN, free_port, wait_until
-from tests.drivers.faults import FaultProxy
 
 SPEED = 20.0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.registry import DRIVERS
+from drivers.registry import BUILT_IN
 from drivers.simulated.bench import VirtualBench
 from drivers.simulated.clock import ScaledClock
 from drivers.simulated.press import VirtualPressDrive
@@ -19,7 +19,7 @@ from station.client import Client, ClientError
 from tests.acceptance.bench import TOKEN, free_port, wait_until
 from tests.acceptance.calibrating import SHORT, SPEED, by_hand, measured, order, signed, watched
 from tests.acceptance.conftest import Live, Rig, rig_at
-from tests.acceptance.frame import Frame, VirtualFrame
+from tests.acceptance.frame import VirtualFrame
 from tests.acceptance.service_process import Service
 
 LITTLE = SHORT.model_copy(update={"levels": 5, "series_before": 1, "reinsertions": 1, "creep_s": 60.0})
@@ -204,7 +204,7 @@ class PressingFrame(VirtualFrame):
 
 
 def test_a_frame_presses_by_pressure_and_a_person_reinserts(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DRIVERS, "frame-1", Frame)  # type: ignore[attr-defined]
+    monkeypatch.setitem(BUILT_IN, "frame-1", "tests.acceptance.frame:Frame")
     with PressingFrame(rig) as frame:
         rig.bench.servers["frame"] = frame
         section = f'[instruments.frame]\ndriver = "frame-1"\naddress = "{frame.address}"\n'

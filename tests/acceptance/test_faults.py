@@ -14,11 +14,11 @@ import pytest
 import sqlalchemy as sa
 
 from drivers.simulated.solartron import VirtualSolartron
+from drivers.testing.faults import garble, swallow
 from station.client import Client, ClientError
 from station.readings import ChannelState, RunState
 from tests.acceptance.bench import TOKEN, wait_until
 from tests.acceptance.conftest import Live, Rig
-from tests.drivers.faults import garble, swallow
 
 LONG = """\
 protocol: Long

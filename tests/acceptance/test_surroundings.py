@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from drivers.registry import DRIVERS
+from drivers.registry import BUILT_IN
+from drivers.testing.faults import swallow
 from station import host_channel
 from station.client import ClientError
 from station.readings import ChannelState, Level, MarkerEvent, RunState
 from station.store import Archive
 from tests.acceptance.bench import wait_until
 from tests.acceptance.conftest import Live, Rig
-from tests.acceptance.frame import Frame, VirtualFrame
-from tests.drivers.faults import swallow
+from tests.acceptance.frame import VirtualFrame
 
 CELL = "si-half-cell-1"
 WARM = "voltage: [-0.05 V, 2.2 V], temperature: {above: 45 degC}"
@@ -224,7 +224,7 @@ def test_markers_are_stored_with_the_run_and_told_in_its_events(rig: Rig) -> Non
 @pytest.fixture
 def frame(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualFrame]:
     """A frame at A1 in place of the pressure sensor, with a trigger line."""
-    monkeypatch.setitem(DRIVERS, "frame-1", Frame)  # type: ignore[attr-defined]
+    monkeypatch.setitem(BUILT_IN, "frame-1", "tests.acceptance.frame:Frame")
     with VirtualFrame(rig.bench.clock) as server:
         rig.bench.servers["frame"] = server
         _bind(rig.config, server.address)

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from drivers.interface import Chamber, ForceGauge, ImpedanceSource, Instrument, Press, SensorPress, Thermometer
+from drivers.interface import (
+    Chamber,
+    ForceGauge,
+    ImpedanceSource,
+    Instrument,
+    Press,
+    SensorPress,
+    Sweep,
+    Thermometer,
+)
 from drivers.modbus_load_cell import ModbusLoadCell
 from drivers.simserv import SimServChamber
 from drivers.simulated.cell import SensorParameters
@@ -14,8 +23,8 @@ from drivers.simulated.simserv import VirtualSimServ
 from drivers.simulated.solartron import VirtualSolartron
 from drivers.simulated.wiring import FixedCell
 from drivers.solartron import SolartronImpedance
+from drivers.testing import Case, Start, checksummed, modbus_tcp_registers
 from drivers.virtual_press import VirtualPress
-from tests.drivers.contract import Case
 
 FLOAT_MAP = LoadCellMap(value=7, dtype="float32", status=6, overload_bit=3, command=5)
 
@@ -46,8 +55,19 @@ def read_temperature(driver: Instrument) -> object:
 SPEED = 1e4
 
 
+class QuickSolartron(SolartronImpedance):
+    """The driver with a test's patience."""
+
+    point_margin_s = 0.2
+
+
 def open_solartron(address: str) -> SolartronImpedance:
-    return SolartronImpedance(address, write_wait_s=0.0, timeout_s=0.3, patience_s=2.0, speed=SPEED)
+    return QuickSolartron(address, write_wait_s=0.0, timeout_s=0.3, patience_s=2.0, speed=SPEED)
+
+
+def spectrum(driver: Instrument) -> object:
+    assert isinstance(driver, ImpedanceSource)
+    return [point.impedance_ohm for point in driver.sweep(Sweep((1000.0, 100.0), amplitude_rms_V=0.01))]
 
 
 CASES = [
@@ -57,6 +77,7 @@ CASES = [
         open=open_solartron,
         exchange=lambda driver: driver.identify(),
         roles=(Instrument, ImpedanceSource),
+        start=Start(spectrum, rb"PW1"),
     ),
     Case(
         name="simserv",
@@ -73,6 +94,7 @@ CASES = [
         open=open_load_cell,
         exchange=read_force,
         roles=(Instrument, ForceGauge),
+        undetectable=modbus_tcp_registers,
     ),
     Case(
         name="modbus-load-cell, RTU",
@@ -80,6 +102,7 @@ CASES = [
         open=open_load_cell,
         exchange=read_force,
         roles=(Instrument, ForceGauge),
+        undetectable=checksummed,
     ),
     Case(
         name="virtual-press",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drivers.interface import Instrument, ResistanceMeter, Source
+from drivers.interface import Current, Instrument, Protection, ResistanceMeter, Source
 from drivers.keithley2450 import Keithley2450
 from drivers.keithley2700 import Keithley2700
 from drivers.keithley_daq6510 import KeithleyDaq6510
@@ -13,7 +13,7 @@ from drivers.simulated.keithley2700 import VirtualKeithley2700
 from drivers.simulated.keithley_daq6510 import VirtualKeithleyDaq6510
 from drivers.simulated.keysight3446x import VirtualKeysight3446x
 from drivers.simulated.wiring import FixedCell
-from tests.drivers.contract import Case
+from drivers.testing import Case, Start
 
 TIMEOUT_S = 0.3
 
@@ -33,6 +33,12 @@ def resting_voltage(source: Instrument) -> object:
     return source.measure().voltage_V
 
 
+def charge(source: Instrument) -> object:
+    assert isinstance(source, Source)
+    source.apply(Current(1e-3), Protection(1.0, 4.2, 0.01))
+    return None
+
+
 CASES = [
     Case(
         name="keithley-2450",
@@ -40,6 +46,7 @@ CASES = [
         open=lambda address: Keithley2450(address, timeout_s=TIMEOUT_S),
         exchange=resting_voltage,
         roles=(Source,),
+        start=Start(charge, rb":OUTP ON"),
     ),
     Case(
         name="keithley-daq6510",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from tests.drivers.contract import Case
+from drivers.testing import Case
 
 
 def all_cases() -> list[Case]:

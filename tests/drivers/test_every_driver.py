@@ -1,19 +1,18 @@
 """What is asked of each driver's file, whatever it drives."""
 
 import inspect
-import math
 from pathlib import Path
-from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from drivers.interface import Instrument
-from drivers.registry import DRIVERS, SettingsError, open_instrument
-from drivers.scpi import Choice, Number, declarations
+from drivers.registry import BUILT_IN, DRIVERS, SettingsError, open_instrument
+from drivers.testing.statics import faults_of
+from station.cli import app
 from tests.drivers.collect import all_cases
 
 DOCS = Path(__file__).parents[2] / "docs" / "instruments"
-INSTRUMENT_METHODS = ("identify", "make_safe", "close", "__enter__", "__exit__")
 
 every_driver = pytest.mark.parametrize(("name", "driver"), DRIVERS.items(), ids=DRIVERS)
 
@@ -30,23 +29,8 @@ def test_it_is_documented(name: str, driver: type[Instrument]):
 
 
 @every_driver
-def test_it_says_its_model_and_its_safe_state(name: str, driver: type[Instrument]):
-    assert isinstance(driver.model, str) and driver.model
-    assert isinstance(driver.safe_state, str) and len(driver.safe_state) > 10
-    for method in INSTRUMENT_METHODS:
-        assert callable(getattr(driver, method))
-
-
-@every_driver
-def test_each_declaration_has_its_unit_limits_and_meaning(name: str, driver: type[Instrument]):
-    for attribute, item in declarations(driver).items():
-        assert item.__doc__, f"{attribute} wants a doc"
-        if isinstance(item, Number):
-            assert item.unit, f"{attribute} wants a unit ('1' for a count)"
-            assert -math.inf < item.within.low < item.within.high < math.inf
-            assert 0 <= item.rounding < item.within.high - item.within.low
-        if isinstance(item, Choice):
-            assert len(item.tokens) > 1
+def test_it_states_what_a_person_must_know(name: str, driver: type[Instrument]):
+    assert not faults_of(driver)
 
 
 @every_driver
@@ -54,11 +38,11 @@ def test_it_is_in_the_contract_suites(name: str, driver: type[Instrument]):
     assert name in [case.name for case in all_cases()], "wants a Case of that name in tests/drivers/cases_*.py"
 
 
-@every_driver
-def test_all_its_settings_but_the_address_are_by_keyword(name: str, driver: type[Any]):
-    first, *others = inspect.signature(driver).parameters.values()
-    assert first.name == "address"
-    assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in others)
+def test_the_table_of_instruments_is_as_the_drivers_state_it():
+    said = CliRunner().invoke(app, ["instruments", "list", "--markdown"]).stdout
+    assert said in DOCS.with_suffix(".md").read_text(encoding="utf-8"), (
+        "docs/instruments.md: put the output of 'cellstation instruments list --markdown' in place of its table"
+    )
 
 
 # --- the registry
@@ -89,7 +73,7 @@ class Chamber:
 
 
 def test_a_missing_setting_is_told_and_a_given_one_arrives(monkeypatch):
-    monkeypatch.setattr("drivers.registry.DRIVERS", {"chamber": Chamber})
+    monkeypatch.setitem(BUILT_IN, "chamber", f"{__name__}:Chamber")
     with pytest.raises(SettingsError, match="chamber needs the setting 'limit_degC'"):
         open_instrument("chamber", "x", {})
     opened = open_instrument("chamber", "x", {"limit_degC": 60})

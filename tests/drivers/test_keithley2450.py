@@ -23,7 +23,7 @@ from drivers.keithley2450 import Keithley2450
 from drivers.simulated.clock import ManualClock
 from drivers.simulated.keithley2450 import VirtualKeithley2450
 from drivers.simulated.wiring import Drive, DriveCurrent, DriveVoltage, FixedCell, OpenCircuit
-from tests.drivers.faults import FaultProxy, swallow
+from drivers.testing.faults import FaultProxy, swallow
 from tests.drivers.scripted import Scripted
 
 LIMITS = Protection(voltage_min_V=2.5, voltage_max_V=4.2, current_max_A=0.2)

@@ -32,7 +32,7 @@ from drivers.neware_bts import NewareBts, ReplacedTest
 from drivers.simulated.clock import ManualClock, ScaledClock
 from drivers.simulated.neware_bts import Quirks, VirtualNeware
 from drivers.simulated.wiring import OpenCircuit
-from tests.drivers.faults import FaultProxy, Spoil, cut_after, double, dribble, garble, swallow
+from drivers.testing.faults import FaultProxy, Spoil, cut_after, double, dribble, garble, swallow
 from tests.drivers.neware_bench import CHANNEL, OTHER, CapacitorCell, QuickNeware, ScriptedTester
 
 REST = CyclerStep(StepKind.REST, end_time_s=60.0)

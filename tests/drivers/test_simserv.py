@@ -19,7 +19,7 @@ from drivers.interface import (
 from drivers.simserv import SimServChamber
 from drivers.simulated.clock import ManualClock
 from drivers.simulated.simserv import VirtualSimServ
-from tests.drivers.faults import FaultProxy, cut_after, garble, swallow
+from drivers.testing.faults import FaultProxy, cut_after, garble, swallow
 
 
 @pytest.fixture

@@ -34,8 +34,8 @@ from drivers.simulated.wiring import DriveVoltage, FixedCell, OpenCircuit
 from drivers.solartron import SolartronImpedance
 from drivers.solartron1260 import Solartron1260, number
 from drivers.solartron1287 import Solartron1287
+from drivers.testing.faults import FaultProxy, Spoil, cut_after, double, dribble, garble, swallow
 from drivers.transports.prologix import PrologixAdapter, PrologixDevice
-from tests.drivers.faults import FaultProxy, Spoil, cut_after, double, dribble, garble, swallow
 
 PROTECTION = Protection(2.5, 4.3, 0.1)
 SPEED = 1e5

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeAlias
 
-Spoil = Callable[[bytes], bytes | None]
-"""What to do with one chunk of a reply: pass it on changed, or None to close the connection."""
+Piece: TypeAlias = "bytes | float | None"
+"""Bytes to pass on, a pause in seconds, or None: hang up."""
+
+Spoil: TypeAlias = Callable[[bytes], "bytes | Sequence[Piece] | None"]
+"""What to do with one chunk of a reply: pass it on changed, in pieces, or (None) hang up."""
 
 
 def cut_after(count: int) -> Spoil:
     """Pass `count` bytes of each chunk, then close the connection."""
-    return lambda chunk: chunk[:count] + CLOSE
+    return lambda chunk: [chunk[:count], None]
 
 
 def swallow(chunk: bytes) -> bytes:
@@ -32,9 +38,60 @@ def double(chunk: bytes) -> bytes:
     return chunk + chunk
 
 
-def dribble(chunk: bytes) -> bytes:
-    """Marks the chunk to be sent byte by byte."""
-    return DRIBBLE + chunk
+def dribble(chunk: bytes) -> Sequence[Piece]:
+    """Byte by byte."""
+    pieces: list[Piece] = []
+    for count in range(len(chunk)):
+        # Long replies keep within the drivers' time-outs.
+        pieces += [chunk[count : count + 1], 0.0005 if count < 100 else 0.0]
+    return pieces
+
+
+class Kind(enum.Enum):
+    """What can happen to one byte of a reply."""
+
+    HUNG_UP = "cut, and the link closed"
+    CUT = "cut, and nothing more comes of this reply"
+    DELAYED = "delayed beyond the driver's patience"
+    DOUBLED = "doubled"
+    FLIPPED = "its lowest bit flipped"
+    GARBLED = "its highest bit flipped"
+
+
+MASKS = {Kind.FLIPPED: 0x01, Kind.GARBLED: 0x80}
+
+
+class FaultAt:
+    """One fault, once, at byte `position` of all that the instrument says from now on."""
+
+    def __init__(self, kind: Kind, position: int, hold_s: float) -> None:
+        self.kind, self.position, self.hold_s = kind, position, hold_s
+        self.reply, self.index = b"", 0  # the chunk that was struck, and where
+        self._passed = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, chunk: bytes) -> bytes | Sequence[Piece]:
+        with self._lock:
+            index = self.position - self._passed
+            self._passed += len(chunk)
+        if not 0 <= index < len(chunk):
+            return chunk
+        self.reply, self.index = chunk, index
+        before, byte, after = chunk[:index], chunk[index : index + 1], chunk[index + 1 :]
+        match self.kind:
+            case Kind.HUNG_UP:
+                return [before, None]
+            case Kind.CUT:
+                return before
+            case Kind.DELAYED:
+                return [before, self.hold_s, byte + after]
+            case Kind.DOUBLED:
+                return before + byte + byte + after
+            case _:
+                return before + bytes([byte[0] ^ MASKS[self.kind]]) + after
+
+    def __str__(self) -> str:
+        return f"byte {self.position} {self.kind.value}"
 
 
 def _hang_up(side: socket.socket) -> None:
@@ -42,10 +99,6 @@ def _hang_up(side: socket.socket) -> None:
     with contextlib.suppress(OSError):
         side.shutdown(socket.SHUT_RDWR)
     side.close()
-
-
-CLOSE = b"\x00<close>"
-DRIBBLE = b"\x00<dribble>"
 
 
 @dataclass
@@ -58,6 +111,7 @@ class FaultProxy:
 
     def __post_init__(self) -> None:
         self.sent: list[bytes] = []  # what the driver sent, chunk by chunk
+        self.said = 0  # bytes that the instrument sent
         self._listener = socket.create_server((self.host, 0))
         self.proxy_port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -75,8 +129,16 @@ class FaultProxy:
         self._open.clear()
 
     def close(self) -> None:
-        self._listener.close()
+        _hang_up(self._listener)  # closed only, a thread in `accept` would hold the port
         self.drop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def _accept(self) -> None:
         while True:
@@ -110,21 +172,17 @@ class FaultProxy:
     def _downward(self, instrument: socket.socket, driver: socket.socket) -> None:
         try:
             while chunk := instrument.recv(65536):
+                self.said += len(chunk)
                 self._pass_on(driver, self.spoil(chunk) if self.spoil else chunk)
         except OSError:
             pass
         _hang_up(driver)
 
-    def _pass_on(self, driver: socket.socket, chunk: bytes | None) -> None:
-        if chunk is None:
-            raise OSError("cut by the proxy")
-        if chunk.startswith(DRIBBLE):
-            for count, byte in enumerate(chunk.removeprefix(DRIBBLE)):
-                driver.sendall(bytes([byte]))
-                time.sleep(0.0005 if count < 100 else 0.0)  # long replies keep within the drivers' time-outs
-            return
-        if chunk.endswith(CLOSE):
-            driver.sendall(chunk.removesuffix(CLOSE))
-            driver.shutdown(socket.SHUT_RDWR)
-            raise OSError("cut by the proxy")
-        driver.sendall(chunk)
+    def _pass_on(self, driver: socket.socket, spoiled: bytes | Sequence[Piece] | None) -> None:
+        for piece in [spoiled] if spoiled is None or isinstance(spoiled, bytes) else spoiled:
+            if piece is None:
+                raise OSError("cut by the proxy")
+            if isinstance(piece, float):
+                time.sleep(piece)
+            else:
+                driver.sendall(piece)

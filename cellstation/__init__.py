@@ -1,0 +1,1 @@
+"""What others' packages may build on, under the name of the distribution."""
