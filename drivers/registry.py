@@ -24,7 +24,10 @@ GROUP = "cellstation.drivers"
 OWN = "cellstation"
 
 BUILT_IN: dict[str, str] = {
+    "keithley-2400": "drivers.keithley2400:Keithley2400",
     "keithley-2450": "drivers.keithley2450:Keithley2450",
+    "keithley-2460": "drivers.keithley2450:Keithley2460",
+    "keithley-2600b": "drivers.keithley2600b:Keithley2600B",
     "keithley-2700": "drivers.keithley2700:Keithley2700",
     "keithley-daq6510": "drivers.keithley_daq6510:KeithleyDaq6510",
     "keysight-3446x": "drivers.keysight3446x:Keysight3446x",

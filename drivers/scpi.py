@@ -108,6 +108,14 @@ class ScpiInstrument(ABC):
         self._check_open()
         return self._line.query(query, timeout_s)
 
+    def question(self, command: str) -> str:
+        """How the value of a setting is asked for."""
+        return command + "?"
+
+    def order(self, command: str, argument: str) -> str:
+        """How a setting is given its value."""
+        return f"{command} {argument}"
+
     def clear_errors(self) -> None:
         """Empty the error queue of what came from other programs, or from an exchange that failed."""
         self.send("*CLS")
@@ -145,7 +153,7 @@ class ScpiInstrument(ABC):
 
 
 class Declared(ABC, Generic[Value]):
-    """One setting of an instrument: a command, the same with '?' as its query, and what it may be."""
+    """One setting of an instrument: a command, the question for it, and what it may be."""
 
     def __init__(self, command: str, doc: str) -> None:
         self.command = command
@@ -199,7 +207,7 @@ class Declared(ABC, Generic[Value]):
     def __get__(self, instrument: ScpiInstrument | None, owner: type | None = None) -> Self | Value:
         if instrument is None:
             return self
-        query = self.command + "?"
+        query = instrument.question(self.command)
         reply = instrument.ask(query)
         try:
             return self.from_wire(reply)
@@ -208,7 +216,7 @@ class Declared(ABC, Generic[Value]):
 
     def __set__(self, instrument: ScpiInstrument, value: Value) -> None:
         argument = self.check(instrument, value)
-        instrument.send(f"{self.command} {argument}")
+        instrument.send(instrument.order(self.command, argument))
 
 
 class Number(Declared[float]):

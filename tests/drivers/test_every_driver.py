@@ -43,7 +43,7 @@ def test_it_is_in_the_contract_suites(name: str, driver: type[Instrument]):
     ("driver", "settings", "message"),
     [
         ("keithly-2450", {}, r"there is no driver 'keithly-2450'; did you mean keithley-2450"),
-        ("wombat", {}, r"there is no driver 'wombat'; there are keithley-2450, "),
+        ("wombat", {}, r"there is no driver 'wombat'; there are .*keithley-2450, "),
         ("keithley-2450", {"nplcs": 1.0}, r"keithley-2450 has no setting 'nplcs'; did you mean nplc\?"),
         ("keithley-2450", {"nplc": "1"}, r"keithley-2450: setting 'nplc' should be a number, not '1'"),
         ("keithley-2450", {"nplc": True}, r"should be a number, not True"),
