@@ -12,7 +12,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -47,19 +47,25 @@ class Tally:
 
 
 def sweep(
-    case: Case, kind: Kind, act: Callable[[Instrument], object] | None = None, positions: int | None = None
+    case: Case,
+    kinds: Iterable[Kind] = tuple(Kind),
+    act: Callable[[Instrument], object] | None = None,
+    positions: int | None = None,
 ) -> Tally:
-    """Strike `positions` bytes (None: each) of the replies that opening the driver and `act` take.
+    """Strike `positions` bytes (None: each) of the replies that opening the driver and `act` take, in each way.
 
     `act` is the case's exchange where it is not given. Which bytes is the same in each run of one case.
     """
     act = act or case.exchange
     undisturbed = observe(case, act)
     every = range(undisturbed.reply_bytes)
-    struck = every if positions is None else _sample(every, positions, seed=f"{case.name} {kind.name}")
+    faults = [
+        FaultAt(kind, position, _hold_s(case))
+        for kind in kinds
+        for position in (every if positions is None else _sample(every, positions, seed=f"{case.name} {kind.name}"))
+    ]
     tally = Tally()
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        faults = (FaultAt(kind, position, _hold_s(case)) for position in struck)
         for verdict, failure in pool.map(lambda fault: _trial(case, act, fault, undisturbed), faults):
             tally.counts[verdict] += 1
             if failure:
