@@ -24,6 +24,8 @@ GROUP = "cellstation.drivers"
 OWN = "cellstation"
 
 BUILT_IN: dict[str, str] = {
+    "ea-modbus": "drivers.ea_modbus:EaModbus",
+    "ea-scpi": "drivers.ea_scpi:EaScpi",
     "keithley-2400": "drivers.keithley2400:Keithley2400",
     "keithley-2450": "drivers.keithley2450:Keithley2450",
     "keithley-2460": "drivers.keithley2450:Keithley2460",

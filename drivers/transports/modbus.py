@@ -91,6 +91,13 @@ class ModbusLine:
             if reply.address != register or list(reply.registers) != [value]:
                 raise self._bad("the device confirmed another value or register than was written")
 
+    def write_coil(self, coil: int, on: bool) -> None:
+        """Set one coil (function 5); returns once the device has confirmed it."""
+        with self._exchange(f"switch coil {coil} {'on' if on else 'off'}") as client:
+            reply = self._checked(client.write_coil(coil, on, device_id=self.unit_id), 5)
+            if reply.address != coil or list(reply.bits[:1]) != [on]:
+                raise self._bad("the device confirmed another coil or state than was written")
+
     def close(self) -> None:
         """Leave the line; its connection is closed when the last unit has left. May be called twice."""
         if self._wire is None:
