@@ -10,11 +10,12 @@ import struct
 from typing import ClassVar
 
 from drivers.about import About
-from drivers.ea import STEPS, Actual, EaSupply, Quantity, Regulation
+from drivers.bidirectional import Actual, BidirectionalSupply, Quantity, Regulation
 from drivers.interface import BadReply, Refused
 from drivers.transports.modbus import ModbusLine
 
 FULL_SCALE = 0xCCCC  # 100 %
+ROUNDING = 2  # 26214 steps from zero to full scale
 HIGHEST_SET, HIGHEST_PROTECTION_SET = 0xD0E5, 0xE147  # 102 %, 110 %
 REMOTE_COIL, OUTPUT_COIL, RESISTANCE_COIL, ALARM_COIL = 402, 405, 409, 411
 NOMINAL_REGISTERS = (121, 123, 125)
@@ -23,7 +24,7 @@ OUTPUT_BIT, SINK_BIT = 1 << 7, 1 << 31
 IN_LOCAL = "exception 23"
 
 
-class EaModbus(EaSupply):
+class EaModbus(BidirectionalSupply):
     """The same by Modbus TCP (`tcp://host`) or RTU (`rtu+tcp://host:5025`, `serial:COM3?baud=115200`).
 
     `bidirectional` is true for a PSB. `ovp_register` (unverified: see the register list of the model) is where the
@@ -57,30 +58,32 @@ class EaModbus(EaSupply):
         self.address, self.unit_id, self.sinks = address, unit_id, bidirectional
         self._check_margin(margin)
         self._register_of = dict(self.registers)
-        self.protections = ()
         if ovp_register is not None:
             self._register_of[Quantity.OVERVOLTAGE] = ovp_register
-            self.protections = (Quantity.OVERVOLTAGE,)
+        self.quantities = frozenset(self._register_of)
         self._line = ModbusLine(address, unit_id, instrument=self.model, timeout_s=timeout_s)
         try:
-            self._take_nominals(*map(self._nominal, NOMINAL_REGISTERS))
+            nominals = self._nominals()
+            self._take_nominals(*nominals)
+            if self._nominals() != nominals:  # all other values hang on them, and Modbus TCP has no checksum
+                raise BadReply("its nominal values changed from one reading to the next", **self._where())
             self._take_remote_control()
         except BaseException:
             self._line.close()
             raise
 
     def identify(self) -> str:
-        volts, amperes, watts = map(self._nominal, NOMINAL_REGISTERS)
+        volts, amperes, watts = self._nominals()
         return f"{self.model}, {volts:g} V, {amperes:g} A, {watts:g} W, unit {self.unit_id}"
 
     def put(self, quantity: Quantity, value: float) -> None:
         register, raw = self._register_of[quantity], round(value / self.nominal[quantity.unit] * FULL_SCALE)
-        highest = HIGHEST_PROTECTION_SET if quantity in self.protections else HIGHEST_SET
+        highest = HIGHEST_PROTECTION_SET if quantity is Quantity.OVERVOLTAGE else HIGHEST_SET
         if not 0 <= raw <= highest:
             self._out_of_range(f"{value:g} {quantity.unit} is beyond register {register}")
         self._line.write(register, raw)
         (found,) = self._line.read(register)
-        if abs(found - raw) > FULL_SCALE // STEPS:
+        if abs(found - raw) > ROUNDING:
             self._not_safe(f"register {register} was set to {raw} ({value:g} {quantity.unit}) and reads back {found}")
 
     def value_of(self, quantity: Quantity) -> float:
@@ -127,9 +130,13 @@ class EaModbus(EaSupply):
         if not self.output_is_on():
             self._line.write_coil(RESISTANCE_COIL, False)
 
-    def _nominal(self, register: int) -> float:
-        value: float = struct.unpack(">f", struct.pack(">HH", *self._line.read(register, 2)))[0]
-        return value
+    def _nominals(self) -> tuple[float, float, float]:
+        words = [word for register in NOMINAL_REGISTERS for word in self._line.read(register, 2)]
+        volts, amperes, watts = struct.unpack(">fff", struct.pack(">6H", *words))
+        return volts, amperes, watts
+
+    def _where(self) -> dict[str, str]:
+        return {"instrument": self.model, "address": self.address}
 
     def _status(self) -> int:
         high, low = self._line.read(STATUS_REGISTER, 2)
@@ -137,7 +144,5 @@ class EaModbus(EaSupply):
 
     def _scaled(self, raw: int, unit: str) -> float:
         if raw > HIGHEST_PROTECTION_SET:
-            raise BadReply(
-                f"{raw} is {raw / FULL_SCALE:.0%} of the nominal value", instrument=self.model, address=self.address
-            )
+            raise BadReply(f"{raw} is {raw / FULL_SCALE:.0%} of the nominal value", **self._where())
         return raw / FULL_SCALE * self.nominal[unit]

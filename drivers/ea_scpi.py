@@ -11,12 +11,14 @@ import time
 from typing import ClassVar
 
 from drivers.about import About, scpi_probes
-from drivers.ea import STEPS, Actual, EaSupply, Quantity, Regulation
+from drivers.bidirectional import Actual, BidirectionalSupply, Quantity, Regulation
 from drivers.interface import Protection, Range, Refused, Setpoint
 from drivers.scpi import ScpiInstrument, finite_number, wire_number
 
+STEPS = 26214  # from zero to the nominal value: the resolution of all set values
 
-class EaScpi(EaSupply, ScpiInstrument):
+
+class EaScpi(BidirectionalSupply, ScpiInstrument):
     """PSB (charges and discharges) or PSI (charges), by SCPI. Its own nominal values are its limits.
 
     `monitor_s` (10000 series, unverified) switches the output off where nobody asks anything for so long.
@@ -31,7 +33,6 @@ class EaScpi(EaSupply, ScpiInstrument):
         "below its resolution",
         probes=scpi_probes(identity),
     )
-    protections = (Quantity.OVERVOLTAGE, Quantity.SOURCE_OVERCURRENT, Quantity.SINK_OVERCURRENT)
     commands: ClassVar[dict[Quantity, str]] = {
         Quantity.VOLTAGE: "SOUR:VOLT",
         Quantity.SOURCE_CURRENT: "SOUR:CURR",
@@ -42,6 +43,7 @@ class EaScpi(EaSupply, ScpiInstrument):
         Quantity.SOURCE_OVERCURRENT: "SOUR:CURR:PROT",
         Quantity.SINK_OVERCURRENT: "SINK:CURR:PROT",
     }
+    quantities = frozenset(commands)
     regulations: ClassVar[dict[int, Regulation]] = {
         1 << 8: Regulation.VOLTAGE,
         1 << 9: Regulation.CURRENT,

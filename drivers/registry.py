@@ -26,6 +26,7 @@ OWN = "cellstation"
 BUILT_IN: dict[str, str] = {
     "ea-modbus": "drivers.ea_modbus:EaModbus",
     "ea-scpi": "drivers.ea_scpi:EaScpi",
+    "itech-bidirectional": "drivers.itech:ItechBidirectional",
     "keithley-2400": "drivers.keithley2400:Keithley2400",
     "keithley-2450": "drivers.keithley2450:Keithley2450",
     "keithley-2460": "drivers.keithley2450:Keithley2460",

@@ -15,74 +15,12 @@ from drivers.simulated.modbus_load_cell import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION
 from drivers.simulated.scpi import ILLEGAL_VALUE as ILLEGAL_SCPI_VALUE
 from drivers.simulated.scpi import MISSING, OUT_OF_RANGE, Action, Arguments, ScpiError, ScpiServer
 from drivers.simulated.server import VirtualInstrument
-from drivers.simulated.wiring import Drive, DriveCurrent, OpenCircuit, WiredCell
+from drivers.simulated.supply import PowerStage
 
 FULL_SCALE, SET_MAX, PROTECTION_MAX = 0xCCCC, 0xD0E5, 0xE147
-ANY_V = 1e4
 IN_LOCAL = (-201, "Invalid while in local")
 CRC_ERROR, DEVICE_IN_LOCAL = 5, 0x17
-SET_VALUES = ("VOLT", "SOUR:CURR", "SINK:CURR", "SOUR:POW", "SINK:POW")
 UNITS = {"VOLT": "V", "CURR": "A", "POW": "W"}
-
-
-class EaDevice:
-    """The power stage: nominal 80 V, 60 A, 1500 W unless told otherwise. Powered on: off, under no remote control."""
-
-    def __init__(
-        self, cell: WiredCell, *, volts: float = 80.0, amperes: float = 60.0, watts: float = 1500.0, sinks: bool = True
-    ) -> None:
-        self.cell, self.sinks = cell, sinks
-        self.nominal = {"VOLT": volts, "CURR": amperes, "POW": watts}
-        self.remote = self.on = False
-        self.locked_by_hand = False
-        self.set = {name: self.nominal[name[-4:].lstrip(":")] for name in SET_VALUES} | {"VOLT": 0.0}
-        self.protection = {name: 1.1 * self.nominal[name[-4:].lstrip(":")] for name in SET_VALUES}
-        self.alarms: list[str] = []
-        self._drive: Drive | None = None
-        self.wire()
-
-    def wire(self) -> None:
-        """Tell the cell; the voltage is approached from the side on which the cell is."""
-        if not self.on:
-            self._tell(OpenCircuit())
-            return
-        volts = self.set["VOLT"]
-        sink_A = self.set["SINK:CURR"] if self.sinks else 0.0
-        self._tell(DriveCurrent(self.set["SOUR:CURR"], -ANY_V, volts))
-        if self.cell.terminals()[1] < 0:
-            self._tell(DriveCurrent(-sink_A, volts, ANY_V))
-
-    def switch(self, on: bool) -> None:
-        self.on = on and not self.alarms
-        self.wire()
-
-    def actual(self) -> tuple[float, float]:
-        """Voltage and current now; what is beyond a protection switches the output off."""
-        self.wire()
-        volts, amperes = self.cell.terminals()
-        if self.on:
-            current = "SOUR:CURR" if amperes >= 0 else "SINK:CURR"
-            tripped = [
-                name
-                for name, beyond in (
-                    ("OVP", volts > self.protection["VOLT"]),
-                    ("OCP", abs(amperes) > self.protection[current]),
-                )
-                if beyond
-            ]
-            if tripped:
-                self.alarms += tripped
-                self.switch(False)
-                return self.cell.terminals()
-        return volts, amperes
-
-    def holds_voltage(self) -> bool:
-        return abs(self.cell.terminals()[0] - self.set["VOLT"]) <= 1e-6 * self.nominal["VOLT"]
-
-    def _tell(self, drive: Drive) -> None:
-        if drive != self._drive:
-            self._drive = drive
-            self.cell.drive(drive)
 
 
 class VirtualEa(ScpiServer):
@@ -90,7 +28,7 @@ class VirtualEa(ScpiServer):
 
     def __init__(
         self,
-        device: EaDevice,
+        device: PowerStage,
         *,
         rtu: bool = False,
         blank: bool = True,
@@ -237,7 +175,7 @@ class VirtualEa(ScpiServer):
 class EaRegisters:
     """The Modbus side: per cent of nominal in registers, functions 1, 3, 5, 6 and 16."""
 
-    def __init__(self, device: EaDevice, ovp_register: int = 550) -> None:
+    def __init__(self, device: PowerStage, ovp_register: int = 550) -> None:
         self.device = device
         self.values = {498: "SINK:POW", 499: "SINK:CURR", 500: "VOLT", 501: "SOUR:CURR", 502: "SOUR:POW"}
         self.ovp_register = ovp_register
@@ -362,7 +300,7 @@ class VirtualEaModbusTcp(VirtualInstrument):
 
     resource = "tcp://{host}:{port}"
 
-    def __init__(self, device: EaDevice, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, device: PowerStage, *, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__(host, port)
         self.device, self.registers = device, EaRegisters(device)
 

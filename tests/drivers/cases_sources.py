@@ -5,14 +5,17 @@ from __future__ import annotations
 from drivers.ea_modbus import EaModbus
 from drivers.ea_scpi import EaScpi
 from drivers.interface import Current, Instrument, Protection, Source
+from drivers.itech import ItechBidirectional
 from drivers.keithley2400 import Keithley2400
 from drivers.keithley2450 import Keithley2460
 from drivers.keithley2600b import Keithley2600B
 from drivers.simulated.clock import ManualClock
-from drivers.simulated.ea import EaDevice, VirtualEa, VirtualEaModbusTcp
+from drivers.simulated.ea import VirtualEa, VirtualEaModbusTcp
+from drivers.simulated.itech import VirtualItech
 from drivers.simulated.keithley2400 import VirtualKeithley2400
 from drivers.simulated.keithley2450 import VirtualKeithley2460
 from drivers.simulated.keithley2600b import VirtualKeithley2600B
+from drivers.simulated.supply import PowerStage
 from drivers.simulated.wiring import FixedCell
 from drivers.testing import Case, Start, checksummed, modbus_tcp_registers
 from tests.drivers.cases_scpi import TIMEOUT_S, charge, resting_voltage
@@ -32,7 +35,7 @@ def charge_with_1_A(source: Instrument) -> object:
 CASES = [
     Case(
         name="ea-scpi",
-        virtual=lambda: VirtualEa(EaDevice(amperes(1.0)), clock=ManualClock()),
+        virtual=lambda: VirtualEa(PowerStage(amperes(1.0)), clock=ManualClock()),
         open=lambda address: EaScpi(address, pause_s=0.0, timeout_s=TIMEOUT_S),
         exchange=resting_voltage,
         roles=(Source,),
@@ -41,7 +44,7 @@ CASES = [
     ),
     Case(
         name="ea-modbus",
-        virtual=lambda: VirtualEaModbusTcp(EaDevice(amperes(1.0))),
+        virtual=lambda: VirtualEaModbusTcp(PowerStage(amperes(1.0))),
         open=lambda address: EaModbus(address, timeout_s=TIMEOUT_S),
         exchange=resting_voltage,
         roles=(Source,),
@@ -51,12 +54,23 @@ CASES = [
     ),
     Case(
         name="ea-modbus, RTU",
-        virtual=lambda: VirtualEa(EaDevice(amperes(1.0)), rtu=True, clock=ManualClock()),
+        virtual=lambda: VirtualEa(PowerStage(amperes(1.0)), rtu=True, clock=ManualClock()),
         open=lambda address: EaModbus(address, timeout_s=TIMEOUT_S),
         exchange=resting_voltage,
         roles=(Source,),
         start=Start(charge_with_1_A, rb"\x05\x01\x95\xff\x00"),
         undetectable=checksummed,
+        current_A=1.0,
+    ),
+    Case(
+        name="itech-bidirectional",
+        virtual=lambda: VirtualItech(PowerStage(amperes(1.0), volts=60.0, amperes=30.0), clock=ManualClock()),
+        open=lambda address: ItechBidirectional(
+            address, rated_voltage_V=60.0, rated_current_A=30.0, timeout_s=TIMEOUT_S
+        ),
+        exchange=resting_voltage,
+        roles=(Source,),
+        start=Start(charge_with_1_A, rb"OUTP 1"),
         current_A=1.0,
     ),
     Case(

@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from drivers.ea import Quantity
+from drivers.bidirectional import Quantity
 from drivers.ea_modbus import EaModbus
 from drivers.ea_scpi import EaScpi
 from drivers.interface import (
@@ -19,9 +19,10 @@ from drivers.interface import (
     WrongInstrument,
 )
 from drivers.simulated.clock import ManualClock
-from drivers.simulated.ea import EaDevice, EaRegisters, VirtualEa, VirtualEaModbusTcp
+from drivers.simulated.ea import EaRegisters, VirtualEa, VirtualEaModbusTcp
 from drivers.simulated.modbus_load_cell import crc16
 from drivers.simulated.server import VirtualInstrument
+from drivers.simulated.supply import PowerStage
 from drivers.simulated.wiring import DriveCurrent, FixedCell, OpenCircuit
 from tests.drivers.scripted import Scripted
 
@@ -63,7 +64,7 @@ def test_the_makers_frames_have_a_sound_checksum(whole):
 
 
 def test_the_virtual_instrument_answers_the_makers_frames():
-    device = EaDevice(FixedCell(), volts=80.0)
+    device = PowerStage(FixedCell(), volts=80.0)
     registers = EaRegisters(device)
     assert registers.answer_rtu(READ_NOMINAL) == NOMINAL
     device.locked_by_hand = True
@@ -75,7 +76,7 @@ def test_the_virtual_instrument_answers_the_makers_frames():
     assert registers.answer_rtu(REMOTE_OFF) == REMOTE_OFF
     broken = SET_CURRENT_50[:-1] + b"\x00"
     assert registers.answer_rtu(broken)[:3] == frame("01 86 05")
-    with VirtualEaModbusTcp(EaDevice(FixedCell(), volts=500.0)) as tcp:
+    with VirtualEaModbusTcp(PowerStage(FixedCell(), volts=500.0)) as tcp:
         asked = frame("47 11 00 00 00 06 00 03 00 79 00 02")
         assert tcp.answer(asked) == frame("47 11 00 00 00 07 00 03 04 43 FA 00 00")
 
@@ -100,10 +101,14 @@ def sealed(text: str) -> bytes:
     return frame(text) + crc16(frame(text))
 
 
-OPENING = [
+NOMINALS = [
     (READ_NOMINAL, NOMINAL),
     (sealed("01 03 00 7B 00 02"), sealed("01 03 04 42 70 00 00")),  # 60 A
     (sealed("01 03 00 7D 00 02"), sealed("01 03 04 44 BB 80 00")),  # 1500 W
+]
+OPENING = [
+    *NOMINALS,
+    *NOMINALS,
     (REMOTE_ON, REMOTE_ON),
     (READ_STATUS, STATUS),  # it is on
 ]
@@ -149,7 +154,16 @@ def test_a_set_value_that_reads_back_otherwise_is_not_safe():
 
 @pytest.mark.parametrize(("answer", "reason"), [(IN_LOCAL, "exception 23"), (DENIED, "exception 7")])
 def test_what_cannot_be_taken_under_remote_control_is_told(answer, reason):
-    with Frames(*OPENING[:3], (REMOTE_ON, answer)) as instrument, pytest.raises(Refused, match=reason):
+    with Frames(*OPENING[:6], (REMOTE_ON, answer)) as instrument, pytest.raises(Refused, match=reason):
+        EaModbus(instrument.address, unit_id=1)
+
+
+def test_nominal_values_that_change_are_not_believed():
+    other = (READ_NOMINAL, sealed("01 03 04 43 A0 00 00"))
+    with (
+        Frames(*NOMINALS, other, *NOMINALS[1:]) as instrument,
+        pytest.raises(BadReply, match="from one reading to the next"),
+    ):
         EaModbus(instrument.address, unit_id=1)
 
 
@@ -301,7 +315,7 @@ def cell():
 
 @pytest.fixture
 def device(cell):
-    return EaDevice(cell)
+    return PowerStage(cell)
 
 
 @pytest.fixture(params=["SCPI", "SCPI without blanks", "Modbus TCP", "Modbus RTU"])
@@ -422,7 +436,7 @@ def test_scpi_a_cell_the_wrong_way_round_is_told(cell, device):
 
 
 def test_a_psi_only_charges(cell):
-    device = EaDevice(cell, sinks=False)
+    device = PowerStage(cell, sinks=False)
     with (
         VirtualEa(device, clock=ManualClock()) as virtual,
         EaScpi(virtual.address, pause_s=0.0, timeout_s=1) as supply,

@@ -1,7 +1,4 @@
-"""EA Elektro-Automatik PSB and PSI, series 9000 and 10000: how a cell is charged, discharged and held with one.
-
-What goes over the wire is in `ea_scpi` and `ea_modbus`. Not run on hardware yet.
-"""
+"""What the bidirectional supplies have in common: how a cell is charged, discharged and held with one of them."""
 
 from __future__ import annotations
 
@@ -14,7 +11,6 @@ from typing import ClassVar
 from drivers.interface import Current, Measurement, OutOfRange, Protection, Range, Setpoint, Voltage, WrongInstrument
 from drivers.source import CellSource
 
-STEPS = 26214  # from zero to the nominal value: the resolution of all set values
 HIGHEST_PROTECTION = 1.1  # of the nominal value
 
 
@@ -56,7 +52,7 @@ class Actual:
     regulation: Regulation
 
 
-class EaSupply(CellSource):
+class BidirectionalSupply(CellSource):
     """A voltage source with a limit of the current that it gives and another of the current that it takes.
 
     - charging is `voltage_max_V` with the source's limit at the current, and a sink's limit of 0;
@@ -65,7 +61,7 @@ class EaSupply(CellSource):
     - holding a voltage has both limits at `current_max_A`.
 
     So the set values themselves keep the cell within its limits, PC or no PC. `margin` (of the nominal value)
-    beyond them lie the instrument's own protections, which switch it off. A PSI cannot sink: it only charges.
+    beyond them lie the instrument's own protections, which switch it off. One that `sinks` not, only charges.
     """
 
     safe_state = "DC output off, confirmed by the instrument"
@@ -73,7 +69,7 @@ class EaSupply(CellSource):
     sinks: bool
     margin: float
     voltage_min_of_nominal: ClassVar[float] = -0.01  # below it, the cell is the wrong way round
-    protections: tuple[Quantity, ...]  # those that can be set
+    quantities: frozenset[Quantity]  # those that can be set
 
     @abstractmethod
     def put(self, quantity: Quantity, value: float) -> None:
@@ -166,16 +162,16 @@ class EaSupply(CellSource):
             Quantity.SOURCE_OVERCURRENT: protection.current_max_A,
             Quantity.SINK_OVERCURRENT: protection.current_max_A,
         }
-        for quantity in self.protections:
+        for quantity, limit in beyond.items():
             if self._has(quantity):
                 nominal = self.nominal[quantity.unit]
-                self.put(quantity, min(beyond[quantity] + self.margin * nominal, HIGHEST_PROTECTION * nominal))
+                self.put(quantity, min(limit + self.margin * nominal, HIGHEST_PROTECTION * nominal))
         for quantity in (Quantity.SOURCE_POWER, Quantity.SINK_POWER):
             if self._has(quantity):
                 self.put(quantity, self.nominal["W"])
 
     def _has(self, quantity: Quantity) -> bool:
-        return self.sinks or not quantity.of_sink
+        return quantity in self.quantities and (self.sinks or not quantity.of_sink)
 
     def _check_cell(self, volts: float, setpoint: Setpoint, protection: Protection) -> None:
         """Before the output goes on: is what is connected within its limits, the right way round?"""
