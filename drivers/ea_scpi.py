@@ -33,14 +33,15 @@ class EaScpi(BidirectionalSupply, ScpiInstrument):
         "below its resolution",
         probes=scpi_probes(identity),
     )
+    error_query = "SYST:ERR?"
     commands: ClassVar[dict[Quantity, str]] = {
         Quantity.VOLTAGE: "SOUR:VOLT",
         Quantity.SOURCE_CURRENT: "SOUR:CURR",
         Quantity.SINK_CURRENT: "SINK:CURR",
         Quantity.SOURCE_POWER: "SOUR:POW",
         Quantity.SINK_POWER: "SINK:POW",
-        Quantity.OVERVOLTAGE: "SOUR:VOLT:PROT",
-        Quantity.SOURCE_OVERCURRENT: "SOUR:CURR:PROT",
+        Quantity.OVERVOLTAGE: "VOLT:PROT",
+        Quantity.SOURCE_OVERCURRENT: "CURR:PROT",
         Quantity.SINK_OVERCURRENT: "SINK:CURR:PROT",
     }
     quantities = frozenset(commands)

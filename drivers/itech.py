@@ -28,6 +28,7 @@ class ItechBidirectional(BidirectionalSupply, ScpiInstrument):
         quirks="its rating must be stated; whether it holds a voltage or a current is told by the readings",
         probes=scpi_probes(identity, tcp_port=30_000),
     )
+    error_query = "SYST:ERR?"
     commands: ClassVar[dict[Quantity, str]] = {
         Quantity.VOLTAGE: "VOLT",
         Quantity.SOURCE_CURRENT: "CURR:LIM:POS",

@@ -28,6 +28,7 @@ class Keysight34970A(Ohmmeter):
         quirks="its scan list is redefined by each set-up; four-wire readings take a second channel of the card",
         probes=scpi_probes(identity, baud=9600),
     )
+    error_query = "SYST:ERR?"
     slots = 3
 
     triggers = number("TRIG:COUN", "1", within=Range(1, 50_000), doc="Scans to one READ?.")

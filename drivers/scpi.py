@@ -69,6 +69,7 @@ class ScpiInstrument(ABC):
     model: ClassVar[str]
     safe_state: ClassVar[str]
     identity: ClassVar[str]
+    error_query: ClassVar[str] = ":SYST:ERR?"
 
     def __init__(self, address: str, *, timeout_s: float = 5.0) -> None:
         self.address = address
@@ -127,9 +128,9 @@ class ScpiInstrument(ABC):
         """Empty the error queue; raises `Refused` with all that was in it."""
         errors = []
         for _ in range(100):
-            reply = self.ask(":SYST:ERR?")
+            reply = self.ask(self.error_query)
             if not (match := _ERROR.fullmatch(reply)):
-                self._bad_reply(":SYST:ERR?", reply, 'an error is <code>,"<text>"')
+                self._bad_reply(self.error_query, reply, 'an error is <code>,"<text>"')
             if int(match[1]) == 0:
                 break
             errors.append(f"{int(match[1])} {match[2].split(';')[0]}")

@@ -14,6 +14,7 @@ from drivers.simulated.scpi import (
     LINE_PERIOD_S,
     MISSING,
     OVERFLOW,
+    Action,
     Arguments,
     BooleanSetting,
     NumberSetting,
@@ -109,6 +110,9 @@ class VirtualKeithley2400(ScpiServer):
         self.setting(":SYSTem:AZERo[:STATe]", Setting("1"))
         self.define(":READ?", self._read)
         self.define(":MEASure?", self._measure)
+        for word in ("VOLTage[:DC]", "CURRent[:DC]"):
+            self.define(f":MEASure:{word}?", self._measure_one(word[:4].upper()))
+            self.define(f":CONFigure:{word}", self._configure(word[:4].upper()))
 
     def _put_measured(self, arguments: Arguments) -> None:
         names = [word for word in ("VOLTage[:DC]", "CURRent[:DC]") if any(matches(word, text) for text in arguments)]
@@ -155,8 +159,25 @@ class VirtualKeithley2400(ScpiServer):
 
     # --- readings
 
-    def _measure(self, arguments: Arguments) -> str:
+    def _configure(self, name: str) -> Action:
         """As the real one: it switches the output on by itself."""
+
+        def configure(arguments: Arguments) -> None:
+            self._measured = (name,)
+            self._output.put("1")
+            self._wire()
+
+        return configure
+
+    def _measure_one(self, name: str) -> Action:
+        def measure(arguments: Arguments) -> str:
+            self._configure(name)(())
+            return self._read(())
+
+        return measure
+
+    def _measure(self, arguments: Arguments) -> str:
+        """It switches the output on, too."""
         self._output.put("1")
         self._wire()
         return self._read(arguments)

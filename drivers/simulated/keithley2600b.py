@@ -186,8 +186,10 @@ class VirtualKeithley2600B(LineInstrument):
             return "\t".join((self._number(code), text, self._number(20 if code else 0), self._number(1)))
         name, _, attribute = expression.partition(".")
         channel = self._channel(name)
-        if attribute == "measure.iv()":
-            return "\t".join(map(self._number, channel.iv()))
+        if attribute in ("measure.iv()", "measure.i()", "measure.v()"):
+            current_A, voltage_V = channel.iv()
+            fields = {"iv": (current_A, voltage_V), "i": (current_A,), "v": (voltage_V,)}
+            return "\t".join(map(self._number, fields[attribute[8:-2]]))
         if attribute == "source.compliance":
             return "true" if channel.limited() else "false"
         if attribute not in channel.values:

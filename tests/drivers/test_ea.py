@@ -18,6 +18,7 @@ from drivers.interface import (
     Voltage,
     WrongInstrument,
 )
+from drivers.simulated.cell import Format, SimulatedCell, silicon_lfp_cell
 from drivers.simulated.clock import ManualClock
 from drivers.simulated.ea import EaRegisters, VirtualEa, VirtualEaModbusTcp
 from drivers.simulated.modbus_load_cell import crc16
@@ -199,7 +200,7 @@ SCPI_OPENING = """
     < OFF
 """
 NO_ERROR = """
-    > :SYST:ERR?
+    > SYST:ERR?
     < 0,"No error"
 """
 CHARGE = f"""
@@ -211,11 +212,11 @@ CHARGE = f"""
     > OUTP?
     < OFF
     {NO_ERROR}
-    > SOUR:VOLT:PROT 5.8
-    > SOUR:VOLT:PROT?
+    > VOLT:PROT 5.8
+    > VOLT:PROT?
     < 5.80V
-    > SOUR:CURR:PROT 22.4
-    > SOUR:CURR:PROT?
+    > CURR:PROT 22.4
+    > CURR:PROT?
     < 22.4A
     > SINK:CURR:PROT 22.4
     > SINK:CURR:PROT?
@@ -265,7 +266,7 @@ def test_scpi_a_protection_that_reads_back_otherwise_is_not_safe():
     wrong = CHARGE.partition("< 5.80V")[0] + "< 66.00 V\n> OUTP OFF\n> OUTP?\n< OFF"
     with Scripted(SCPI_OPENING + wrong) as instrument:
         supply = EaScpi(instrument.address, pause_s=0.0, timeout_s=1)
-        with pytest.raises(NotSafe, match=r"SOUR:VOLT:PROT was set to 5\.8 V and reads back 66 V"):
+        with pytest.raises(NotSafe, match=r"VOLT:PROT was set to 5\.8 V and reads back 66 V"):
             supply.apply(Current(10.0), LIMITS)
         supply.leave()
         assert instrument.finished()
@@ -452,6 +453,23 @@ def test_modbus_the_overvoltage_protection_where_its_register_is_known(device):
     with VirtualEaModbusTcp(device) as virtual, EaModbus(virtual.address, ovp_register=550, timeout_s=1) as supply:
         supply.apply(Current(10.0), LIMITS)
         assert device.protection["VOLT"] == pytest.approx(4.2 + 0.02 * 80, abs=0.004)
+
+
+def test_a_simulated_cell_is_charged_and_discharged():
+    clock = ManualClock()
+    cell = SimulatedCell(silicon_lfp_cell(Format.COIN), clock, 1)
+    limits = Protection(2.0, 3.6, 20e-3)
+    stage = PowerStage(cell, volts=10.0, amperes=0.1, watts=1.0)
+    with VirtualEaModbusTcp(stage) as virtual, EaModbus(virtual.address, timeout_s=1) as supply:
+        empty = supply.measure().voltage_V
+        supply.apply(Current(1e-3), limits)
+        clock.sleep(2400)
+        charged = supply.measure()
+        assert charged.voltage_V > empty + 1.0
+        assert charged.current_A == pytest.approx(1e-3, rel=1e-2)
+        supply.apply(Current(-1e-3), limits)
+        clock.sleep(900)
+        assert supply.measure().voltage_V < charged.voltage_V - 0.3
 
 
 def test_an_idle_link_that_the_instrument_closed_is_opened_anew(device):

@@ -58,7 +58,7 @@ DISCHARGE = """
     > OUTP 1
     > OUTP?
     < 1
-    > :SYST:ERR?
+    > SYST:ERR?
     < 0,"No error"
 """
 READING = """

@@ -269,6 +269,16 @@ def test_the_wire_never_has_a_measure_command(smu, virtual):
     assert not any("MEAS" in line for line in virtual.received)
 
 
+def test_the_virtual_one_switches_itself_on_to_measure_as_the_real_one_does(virtual, cell):
+    cell.emf_V = 0.5
+    virtual.answer(":SYST:RSEN ON;:SOUR:FUNC CURR;:OUTP:SMOD HIMP")
+    assert virtual.answer(":READ?") is None
+    assert virtual.answer(":SYST:ERR?") == '802,"Not permitted with OUTPUT off"'
+    virtual.answer(":FORM:ELEM VOLT")
+    assert virtual.answer(":MEAS:VOLT?") == "+5.000000E-01"
+    assert virtual.output_is_on
+
+
 # --- 2460
 
 

@@ -192,6 +192,24 @@ def test_each_channel_drives_its_own_cell(virtual, cells):
         assert a.measure().current_A == pytest.approx(0.05)
 
 
+def test_the_virtual_one_speaks_as_much_of_the_language_as_others_need(virtual):
+    virtual.answer("smub.source.func = smub.OUTPUT_DCAMPS")
+    virtual.answer("smub.source.output = 1")
+    assert virtual.answer("print(smub.measure.v())") == "3.60000e+00"
+    assert virtual.answer("print(smub.source.limitv)") == "2.00000e+01"
+    virtual.answer("smub.source.limiti = 50")
+    virtual.answer("smub.sauce = 1")
+    virtual.answer("what is this")
+    assert virtual.answer("print(errorqueue.count)") == "3.00000e+00"
+    codes = [virtual.answer("print(errorqueue.next())").split("\t")[:2] for _ in range(4)]
+    assert codes == [
+        ["1.10100e+03", "Parameter too big"],
+        ["-2.86000e+02", "TSP Runtime error"],
+        ["-2.85000e+02", "TSP Syntax error"],
+        ["0.00000e+00", "Queue Is Empty"],
+    ]
+
+
 def test_it_charges_discharges_and_holds_until_its_limits(virtual, cells):
     cell = cells["a"]
     with Keithley2600B(virtual.address, timeout_s=1) as smu:

@@ -163,7 +163,7 @@ READY_34970A = """
     > FORM:READ:TIME OFF
     > FORM:READ:UNIT OFF
     > FORM:READ:ALAR OFF
-    > :SYST:ERR?
+    > SYST:ERR?
     < +0,"No error"
 """
 
@@ -175,10 +175,10 @@ def test_34970a_byte_for_byte(identity):
         {READY_34970A}
         > READ?
         < +1.04530000E+03,101,-3.10000000E-02,102,+9.90000000E+37,103
-        > :SYST:ERR?
+        > SYST:ERR?
         < +0,"No error"
         > ABOR
-        > :SYST:ERR?
+        > SYST:ERR?
         < +0,"No error"
     """
     with (
