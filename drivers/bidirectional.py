@@ -11,6 +11,7 @@ from typing import ClassVar
 from drivers.interface import Current, Measurement, OutOfRange, Protection, Range, Setpoint, Voltage, WrongInstrument
 from drivers.source import CellSource
 
+LEAST_CURRENT = 1e-3  # of the nominal value: less would drown in its resolution
 HIGHEST_PROTECTION = 1.1  # of the nominal value
 
 
@@ -98,6 +99,9 @@ class BidirectionalSupply(CellSource):
             self._out_of_range(f"{protection.current_max_A:g} A is outside 0 … {self.nominal['A']:g} A")
 
     def check_current(self, amperes: float, protection: Protection) -> None:
+        least_A = LEAST_CURRENT * self.nominal["A"]
+        if 0 < abs(amperes) < least_A:
+            self._out_of_range(f"{amperes:g} A is less than it can hold, {least_A:g} A")
         if amperes < 0 and not self.sinks:
             self._out_of_range(f"{amperes:g} A: it cannot discharge, it is a source alone")
 
@@ -130,10 +134,14 @@ class BidirectionalSupply(CellSource):
         actual = self.actual()
         if not actual.on:
             return Measurement(actual.voltage_V, 0.0)
-        wanted = {Current: Regulation.CURRENT, Voltage: Regulation.VOLTAGE, type(None): actual.regulation}
-        return Measurement(
-            actual.voltage_V, actual.current_A, in_compliance=actual.regulation is not wanted[type(self._asked)]
-        )
+        match self._asked:
+            case Current():
+                wanted = Regulation.CURRENT
+            case Voltage():
+                wanted = Regulation.VOLTAGE
+            case None:  # found on when the driver was opened
+                wanted = actual.regulation
+        return Measurement(actual.voltage_V, actual.current_A, in_compliance=actual.regulation is not wanted)
 
     def off(self) -> None:
         self.switch(False)

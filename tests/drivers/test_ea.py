@@ -402,6 +402,8 @@ def test_a_cell_beyond_its_limits_is_not_switched_on(supply: Source, cell, devic
     ("setpoint", "limits"),
     [
         (Current(21.0), LIMITS),
+        (Current(0.05), LIMITS),  # lost in its resolution
+        (Current(-0.05), LIMITS),
         (Current(50.0), Protection(2.5, 4.2, 61.0)),
         (Voltage(4.3), LIMITS),
         (Voltage(3.0), Protection(-1.0, 4.2, 20.0)),
