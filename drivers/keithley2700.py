@@ -1,4 +1,4 @@
-"""Keithley 2700 and 2701 multimeter and scanner, as a meter for resistive sensors.
+"""Keithley 2700, 2701 and 2750 multimeter and scanner, as a meter for resistive sensors.
 
 Wire facts: docs/instruments/keithley-2700.md (evidence: vendor manual). Not run on hardware yet.
 """
@@ -14,18 +14,17 @@ from drivers.scpi import number, switch
 class Keithley2700(Ohmmeter):
     """Resistance of up to 20 channels a card (101–120, 201–220), two-wire; 10 a card, four-wire.
 
-    `card_channels` is the number of two-wire channels on each card (20 on a 7700).
+    `card_channels` is the number of two-wire channels on each card (20 on a 7700); a 2750 has 5 `slots`.
     """
 
     model = "Keithley 2700"
-    identity = r"KEITHLEY INSTRUMENTS INC\.,MODEL 270[01],"
+    identity = r"KEITHLEY INSTRUMENTS INC\.,MODEL 27(0[01]|50),"
     about = About(
         connection="TCP socket 1394 (2701), GPIB, RS-232 (VISA)",
         evidence="maker's manuals; not run on hardware",
         quirks="a set-up begins with *RST; four-wire readings take a second channel of the card",
         probes=scpi_probes(identity, tcp_port=1394, baud=9600),
     )
-    slots = 2
 
     continuous = switch("INIT:CONT", doc="Measure without being asked; off while scanning.")
     triggers = number("TRIG:COUN", "1", within=Range(1, 110_000), doc="Scans to one READ?.")
@@ -39,9 +38,10 @@ class Keithley2700(Ohmmeter):
         four_wire: bool = False,
         nplc: float = 1.0,
         card_channels: int = 20,
+        slots: int = 2,
         timeout_s: float = 5.0,
     ) -> None:
-        self.card_channels = card_channels
+        self.card_channels, self.slots = card_channels, slots
         super().__init__(address, four_wire=four_wire, nplc=nplc, timeout_s=timeout_s)
 
     def check_integration(self, nplc: float) -> None:

@@ -73,8 +73,12 @@ class KeithleyDaq6510(Ohmmeter):
     def check_set_up(self) -> None:
         if (language := self.ask("*LANG?")) != "SCPI":
             self._not_set_up(f"its command set is {language!r}", "send *LANG SCPI, then switch it off and on")
-        if self.terminals != "Rear":
+        if self.needs_rear_terminals() and self.terminals != "Rear":
             self._not_set_up("its front terminals are selected", "the cards are at the rear: press TERMINALS")
+
+    def needs_rear_terminals(self) -> bool:
+        """The cards are behind them."""
+        return True
 
     def _not_set_up(self, message: str, hint: str) -> None:
         raise WrongInstrument(message, instrument=self.model, address=self.address, hint=hint)

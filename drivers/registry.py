@@ -24,10 +24,19 @@ GROUP = "cellstation.drivers"
 OWN = "cellstation"
 
 BUILT_IN: dict[str, str] = {
+    "ea-modbus": "drivers.ea_modbus:EaModbus",
+    "ea-scpi": "drivers.ea_scpi:EaScpi",
+    "itech-bidirectional": "drivers.itech:ItechBidirectional",
+    "keithley-2000": "drivers.keithley2000:Keithley2000",
+    "keithley-2400": "drivers.keithley2400:Keithley2400",
     "keithley-2450": "drivers.keithley2450:Keithley2450",
+    "keithley-2460": "drivers.keithley2450:Keithley2460",
+    "keithley-2600b": "drivers.keithley2600b:Keithley2600B",
     "keithley-2700": "drivers.keithley2700:Keithley2700",
     "keithley-daq6510": "drivers.keithley_daq6510:KeithleyDaq6510",
+    "keithley-dmm6500": "drivers.keithley_dmm6500:KeithleyDmm6500",
     "keysight-3446x": "drivers.keysight3446x:Keysight3446x",
+    "keysight-34970a": "drivers.keysight34970a:Keysight34970A",
     "modbus-load-cell": "drivers.modbus_load_cell:ModbusLoadCell",
     "neware-bts": "drivers.neware_bts:NewareBts",
     "simserv": "drivers.simserv:SimServChamber",

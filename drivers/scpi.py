@@ -69,6 +69,7 @@ class ScpiInstrument(ABC):
     model: ClassVar[str]
     safe_state: ClassVar[str]
     identity: ClassVar[str]
+    error_query: ClassVar[str] = ":SYST:ERR?"
 
     def __init__(self, address: str, *, timeout_s: float = 5.0) -> None:
         self.address = address
@@ -111,6 +112,14 @@ class ScpiInstrument(ABC):
         self._check_open()
         return self._line.query(query, timeout_s)
 
+    def question(self, command: str) -> str:
+        """How the value of a setting is asked for."""
+        return command + "?"
+
+    def order(self, command: str, argument: str) -> str:
+        """How a setting is given its value."""
+        return f"{command} {argument}"
+
     def clear_errors(self) -> None:
         """Empty the error queue of what came from other programs, or from an exchange that failed."""
         self.send("*CLS")
@@ -119,9 +128,9 @@ class ScpiInstrument(ABC):
         """Empty the error queue; raises `Refused` with all that was in it."""
         errors = []
         for _ in range(100):
-            reply = self.ask(":SYST:ERR?")
+            reply = self.ask(self.error_query)
             if not (match := _ERROR.fullmatch(reply)):
-                self._bad_reply(":SYST:ERR?", reply, 'an error is <code>,"<text>"')
+                self._bad_reply(self.error_query, reply, 'an error is <code>,"<text>"')
             if int(match[1]) == 0:
                 break
             errors.append(f"{int(match[1])} {match[2].split(';')[0]}")
@@ -148,7 +157,7 @@ class ScpiInstrument(ABC):
 
 
 class Declared(ABC, Generic[Value]):
-    """One setting of an instrument: a command, the same with '?' as its query, and what it may be."""
+    """One setting of an instrument: a command, the question for it, and what it may be."""
 
     def __init__(self, command: str, doc: str) -> None:
         self.command = command
@@ -202,7 +211,7 @@ class Declared(ABC, Generic[Value]):
     def __get__(self, instrument: ScpiInstrument | None, owner: type | None = None) -> Self | Value:
         if instrument is None:
             return self
-        query = self.command + "?"
+        query = instrument.question(self.command)
         reply = instrument.ask(query)
         try:
             return self.from_wire(reply)
@@ -211,7 +220,7 @@ class Declared(ABC, Generic[Value]):
 
     def __set__(self, instrument: ScpiInstrument, value: Value) -> None:
         argument = self.check(instrument, value)
-        instrument.send(f"{self.command} {argument}")
+        instrument.send(instrument.order(self.command, argument))
 
 
 class Number(Declared[float]):

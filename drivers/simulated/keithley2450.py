@@ -29,10 +29,11 @@ from drivers.simulated.scpi import (
     short_form,
     unquoted,
 )
+from drivers.simulated.source_meter import drive_when_on, is_limited
 from drivers.simulated.wiring import Drive, DriveCurrent, DriveVoltage, OpenCircuit, WiredCell
 
 RANGES = {
-    "CURR": tuple(10.0**exponent for exponent in range(-8, 1)),  # A
+    "CURR": (*(10.0**exponent for exponent in range(-8, 1)), 4.0, 7.0),  # A; a 2450 ends at 1
     "VOLT": (0.02, 0.2, 2.0, 20.0, 200.0),  # V
 }
 OVERRANGE = 1.05  # a range reaches 5 % beyond its name
@@ -105,6 +106,7 @@ class VirtualKeithley2450(ScpiServer):
     """
 
     identity = "KEITHLEY INSTRUMENTS,MODEL 2450,04096331,1.6.7c"
+    highest_A, highest_V = 1.05, 210.0
 
     def __init__(
         self,
@@ -167,10 +169,14 @@ class VirtualKeithley2450(ScpiServer):
     def _define_source(self) -> None:
         self._source = {
             "CURR": SourceFunction(
-                "CURR", NumberSetting("0", low=-1.05, high=1.05), NumberSetting("21", low=0.02, high=210.0)
+                "CURR",
+                NumberSetting("0", low=-self.highest_A, high=self.highest_A),
+                NumberSetting("21", low=0.02, high=self.highest_V),
             ),
             "VOLT": SourceFunction(
-                "VOLT", NumberSetting("0", low=-210.0, high=210.0), NumberSetting("105e-6", low=1e-9, high=1.05)
+                "VOLT",
+                NumberSetting("0", low=-self.highest_V, high=self.highest_V),
+                NumberSetting("105e-6", low=1e-9, high=self.highest_A),
             ),
         }
         for name, limit in (("CURRent", "VLIMit"), ("VOLTage", "ILIMit")):
@@ -245,10 +251,7 @@ class VirtualKeithley2450(ScpiServer):
             self.cell.drive(drive)
 
     def _drive_when_on(self) -> Drive:
-        level, limit = self._present.level.value, self._present.limit.value
-        if self._function.word == "CURR":
-            return DriveCurrent(level, -limit, limit)  # the limit acts on |V|
-        return DriveVoltage(level, limit)
+        return drive_when_on(self._function.word, self._present.level.value, self._present.limit.value)
 
     def _drive_when_off(self) -> Drive:
         source, is_current = self._present, self._function.word == "CURR"
@@ -267,11 +270,8 @@ class VirtualKeithley2450(ScpiServer):
     def _tripped(self, arguments: Arguments) -> str:
         if not self._output.on:
             return "0"
-        voltage_V, current_A = self.cell.terminals()
         level, limit = self._present.level.value, self._present.limit.value
-        reached = abs(voltage_V) if self._function.word == "CURR" else abs(current_A)
-        held = current_A if self._function.word == "CURR" else voltage_V
-        return "1" if reached >= limit * (1 - 1e-9) and abs(held - level) > 1e-9 * max(1.0, abs(level)) else "0"
+        return "1" if is_limited(self.cell, self._function.word, level, limit) else "0"
 
     # --- readings
 
@@ -332,6 +332,13 @@ class VirtualKeithley2450(ScpiServer):
         if (name := self._buffer_name(arguments)) in DEFAULT_BUFFERS:
             raise ScpiError(*ILLEGAL_VALUE)
         del self._buffers[name]
+
+
+class VirtualKeithley2460(VirtualKeithley2450):
+    """The same commands, up to 7 A (its class by the maker's data sheet)."""
+
+    identity = "KEITHLEY INSTRUMENTS,MODEL 2460,04312874,1.7.3b"
+    highest_A, highest_V = 7.0, 100.0
 
 
 def _told(samples: Iterable[Sample], elements: Arguments) -> str:

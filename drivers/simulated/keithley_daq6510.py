@@ -45,6 +45,7 @@ class VirtualKeithleyDaq6510(VirtualScanner):
         self._buffer: list[tuple[int, float]] = []
         self._front = 1
         self.define("*LANG?", lambda _: self.language)
+        self.define("*LANG", lambda _: None)  # takes effect when it is next switched on
         self.define(":ROUTe:TERMinals?", lambda _: self.terminals)
         self.define("[:ROUTe]:SCAN:CREate", self._create)
         self.define("[:ROUTe]:SCAN:CREate?", lambda _: channels_out(self.scan_list))

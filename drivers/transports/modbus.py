@@ -97,6 +97,16 @@ class ModbusLine:
 
         self._exchange(tell, f"write {value} to {register}")
 
+    def write_coil(self, coil: int, on: bool) -> None:
+        """Set one coil (function 5); returns once the device has confirmed it."""
+
+        def tell(client: _Client) -> None:
+            reply = self._checked(client.write_coil(coil, on, device_id=self.unit_id), 5)
+            if reply.address != coil or list(reply.bits[:1]) != [on]:
+                raise self._bad("the device confirmed another coil or state than was written")
+
+        self._exchange(tell, f"switch coil {coil} {'on' if on else 'off'}")
+
     def close(self) -> None:
         """Leave the line; its connection is closed when the last unit has left. May be called twice."""
         if self._wire is None:
