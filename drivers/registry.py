@@ -24,12 +24,22 @@ GROUP = "cellstation.drivers"
 OWN = "cellstation"
 
 BUILT_IN: dict[str, str] = {
+    "ascii2": "drivers.ascii2:Ascii2Chamber",
+    "binder-mb1": "drivers.binder:BinderMb1",
+    "binder-mb2": "drivers.binder:BinderMb2",
+    "espec": "drivers.espec:EspecChamber",
     "keithley-2450": "drivers.keithley2450:Keithley2450",
     "keithley-2700": "drivers.keithley2700:Keithley2700",
     "keithley-daq6510": "drivers.keithley_daq6510:KeithleyDaq6510",
     "keysight-3446x": "drivers.keysight3446x:Keysight3446x",
+    "line-stream": "drivers.line_stream:LineStream",
+    "mantracourt-ascii": "drivers.mantracourt:MantracourtAscii",
+    "memmert-atmoweb": "drivers.memmert:MemmertChamber",
     "modbus-load-cell": "drivers.modbus_load_cell:ModbusLoadCell",
+    "modbus-load-cell-profile": "drivers.load_cell_profile:LoadCellByProfile",
+    "mt-sics": "drivers.mt_sics:MtSicsBalance",
     "neware-bts": "drivers.neware_bts:NewareBts",
+    "serial-adc": "drivers.serial_adc:SerialAdc",
     "simserv": "drivers.simserv:SimServChamber",
     "solartron-1260-1287": "drivers.solartron:SolartronImpedance",
 }

@@ -10,7 +10,7 @@ import contextlib
 import select
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
@@ -59,14 +59,18 @@ class ModbusLine:
     """Registers of one Modbus unit; several units of one line share its connection and its lock.
 
     Nothing is ever sent twice. After a failure a TCP connection is opened anew before the next
-    request, so that a late answer is never taken for the answer to another question.
+    request, so that a late answer is never taken for the answer to another question. With `hold` false the
+    connection is closed after each exchange, for devices that serve one at a time.
     """
 
-    def __init__(self, address: str, unit_id: int = 1, *, instrument: str = "", timeout_s: float = 1.0) -> None:
+    def __init__(
+        self, address: str, unit_id: int = 1, *, instrument: str = "", timeout_s: float = 1.0, hold: bool = True
+    ) -> None:
         self.address = address
         self.unit_id = unit_id
         self.instrument = instrument
         self.timeout_s = timeout_s
+        self._hold = hold
         self._received = b""
         self._tap = Tap(address)
         with _wires_lock:
@@ -90,6 +94,29 @@ class ModbusLine:
             reply = self._checked(client.write_register(register, value, device_id=self.unit_id), 6)
             if reply.address != register or list(reply.registers) != [value]:
                 raise self._bad("the device confirmed another value or register than was written")
+
+    def write_many(self, register: int, values: Sequence[int]) -> None:
+        """Write consecutive holding registers (function 16); returns once the device has confirmed it."""
+        with self._exchange(f"write {len(values)} from {register}") as client:
+            reply = self._checked(client.write_registers(register, list(values), device_id=self.unit_id), 16)
+            if (reply.address, reply.count) != (register, len(values)):
+                raise self._bad("the device confirmed other registers than were written")
+
+    def read_bits(self, first: int, count: int, *, function: int = 1) -> tuple[bool, ...]:
+        """`count` coils (`function` 1) or discrete inputs (2) from the 0-based `first` on."""
+        with self._exchange(f"read {count} bits from {first}, function {function}") as client:
+            ask = client.read_coils if function == 1 else client.read_discrete_inputs
+            reply = self._checked(ask(first, count=count, device_id=self.unit_id), function)
+            if len(reply.bits) != 8 * ((count + 7) // 8):
+                raise self._bad(f"{len(reply.bits)} bits where {count} were asked for")
+        return tuple(reply.bits[:count])
+
+    def write_bit(self, coil: int, on: bool) -> None:
+        """Write one coil (function 5); returns once the device has confirmed it."""
+        with self._exchange(f"switch coil {coil} {'on' if on else 'off'}") as client:
+            reply = self._checked(client.write_coil(coil, on, device_id=self.unit_id), 5)
+            if reply.address != coil or list(reply.bits) != [on]:
+                raise self._bad("the device confirmed another coil or state than was written")
 
     def close(self) -> None:
         """Leave the line; its connection is closed when the last unit has left. May be called twice."""
@@ -136,6 +163,8 @@ class ModbusLine:
                 raise
             finally:
                 self._tap.received(self._received)
+                if not self._hold:
+                    self._give_up(wire)
 
     def _connect(self, wire: _Wire) -> None:
         if _has_unread(wire.client):
