@@ -201,7 +201,7 @@ class ModbusLine:
                 address=self.address,
                 hint="do the register number (0-based), its kind (function 3 or 4) and the count fit the device?",
             )
-        if self.address.startswith("tcp:") and len(self._received) != 6 + int.from_bytes(self._received[4:6]):
+        if self.address.startswith("tcp:") and not _is_whole(self._received):
             raise self._bad(f"{self._received[:40].hex(' ')}, whose header states another length")
         if reply.function_code != function:
             raise self._bad(f"an answer to function {reply.function_code}, not {function}")
@@ -248,6 +248,12 @@ class ModbusLine:
 
 def _close(client: _Client) -> None:
     client.close()  # type: ignore[no-untyped-call]
+
+
+def _is_whole(received: bytes) -> bool:
+    """One Modbus TCP frame, or that frame repeated; a byte too many in the middle of it shows at the end."""
+    frame = received[: 6 + int.from_bytes(received[4:6])]
+    return bool(frame) and received == frame * (len(received) // len(frame))
 
 
 def _has_unread(client: _Client) -> bool:
