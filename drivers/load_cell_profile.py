@@ -16,7 +16,7 @@ from drivers.about import About
 from drivers.interface import OutOfRange
 from drivers.modbus_load_cell import ModbusLoadCell
 
-SHIPPED = files("drivers") / "profiles"
+SHIPPED = files("drivers.profiles")
 
 
 class RegisterMap(BaseModel):
