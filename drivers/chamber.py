@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, NoReturn, Self
 
@@ -12,7 +13,7 @@ POSSIBLE_degC = Range(-100.0, 250.0)
 """Of any such chamber: another temperature is no temperature."""
 
 
-class LimitedChamber:
+class LimitedChamber(ABC):
     """Limits, and the check that a set point was taken.
 
     A chamber goes where it is told, with the cells in it: `temperature_min_degC` and `temperature_max_degC` say what
@@ -44,11 +45,12 @@ class LimitedChamber:
         self.safe_temperature_degC = safe_temperature_degC
         self._check_safe_temperature()
 
-    def close(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def close(self) -> None: ...
 
     def make_safe(self) -> None:
         """Nothing is changed: switched off, the chamber would take the cells in it to the room's temperature."""
+        return
 
     def check_temperature(self, temperature_degC: float) -> None:
         if temperature_degC not in self.temperature_range:

@@ -126,6 +126,27 @@ def test_a_welded_contact_trips_before_the_analyser_has_the_cell(switched: Switc
     assert switched.cell.together == 0
 
 
+def test_an_analyser_that_falls_silent_in_a_sweep_trips_and_the_cell_is_off_it(switched: Switched) -> None:
+    with switched.rig.station() as live:
+        begin(live, STEPS[0], "impedance: {from: 1 kHz, to: 10 mHz, amplitude: 10 mV}")
+        wait_until(lambda: switched.closed == EIS, 20.0, "for the analyser")
+        switched.rig.proxies["eis"].spoil = swallow
+        live.wait_for(ChannelState.TRIPPED, within_s=30.0)
+        wait_until(lambda: switched.closed == frozenset(), 20.0, "for the open cell")
+    assert switched.cell.together == 0
+
+
+def test_the_switch_opens_the_circuit_of_a_source_that_does_not_answer(switched: Switched) -> None:
+    with switched.rig.station() as live:
+        begin(live, "discharge: {at: 0.1 C, for: 1 h}")
+        wait_until(lambda: switched.rig.current_A() < 0.0, what="for a current")
+        switched.rig.proxies["smu"].spoil = swallow
+        assert "no sample" in live.wait_for(ChannelState.TRIPPED, within_s=20.0).reason
+        wait_until(lambda: switched.closed == frozenset(), 20.0, "for the open cell")
+        assert switched.rig.current_A() == 0.0, "whatever the source does"
+        assert "NOT confirmed" in live.channel().reason, "and it is not known what that is"
+
+
 def test_stopped_in_the_middle_of_a_sweep_the_cell_is_open(switched: Switched) -> None:
     with switched.rig.station() as live:
         begin(live, STEPS[0], "impedance: {from: 1 kHz, to: 10 mHz, amplitude: 10 mV}")
