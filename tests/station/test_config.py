@@ -205,9 +205,9 @@ def test_an_instrument_used_twice(tmp_path: Path) -> None:
 
 def test_one_address_with_different_settings_is_not_twice_the_same(tmp_path: Path) -> None:
     common = 'driver = "modbus-load-cell"\naddress = "COM3"\n'
-    form = 'dtype = "float32"\nregister = 0\ncapacity_N = 100.0\nunit = '
+    form = 'dtype = "float32"\nregister = 0\ncapacity_N = 100.0\nunit_id = '
     text = f"[instruments.a]\n{common}[instruments.a.settings]\n{form}1\n"
-    assert read(text + text.replace(".a", ".b").replace("unit = 1", "unit = 2"), tmp_path).instruments
+    assert read(text + text.replace(".a", ".b").replace("unit_id = 1", "unit_id = 2"), tmp_path).instruments
     assert problems(text + text.replace(".a", ".b"), tmp_path) == [
         "11: instruments.b.address: is that of instrument 'a' already"
     ]
