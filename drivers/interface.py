@@ -299,7 +299,10 @@ class Thermometer(Instrument, Protocol):
 
 @runtime_checkable
 class Chamber(Thermometer, Protocol):
-    """A climate chamber. Its set point stays when the link is gone: `make_safe` and `close` do not change it."""
+    """A climate chamber. Its set point stays when the link is gone: `make_safe` and `close` do not change it.
+
+    A driver with the setting `safe_temperature_degC` is taken there by the station at an orderly stop.
+    """
 
     def check_temperature(self, temperature_degC: float) -> None:
         """Raise `OutOfRange` where the chamber cannot go, or must not. Sends nothing."""
@@ -355,6 +358,35 @@ class TriggerOutput(Instrument, Protocol):
 
     def pulse(self) -> None:
         """One pulse, as long and as high as the instrument is set up for; returns when it was made."""
+        ...
+
+
+@runtime_checkable
+class Switch(Instrument, Protocol):
+    """A relay matrix with named routes, each from one cell to one instrument.
+
+    Two routes of one cell, or to one instrument, are never closed together: the one must be seen open before the
+    other is closed, whoever asks. `make_safe` opens all routes; `close` leaves them as they are.
+    """
+
+    def check_route(self, route: str) -> None:
+        """Raise `OutOfRange` where there is no such route. Sends nothing."""
+        ...
+
+    def connect(self, route: str) -> None:
+        """Close the route's relays; returns when they read back closed.
+
+        Raises `NotSafe`, with nothing closed, where a route that excludes this one is not open. Where it fails
+        otherwise, the route is opened again as far as the line allows, and the error says what happened.
+        """
+        ...
+
+    def disconnect(self, route: str) -> None:
+        """Open the route's relays; returns when they read back open, raises `NotSafe` where they do not."""
+        ...
+
+    def connected(self) -> frozenset[str]:
+        """The routes that are not open, as the instrument says now: one relay that is closed is enough."""
         ...
 
 

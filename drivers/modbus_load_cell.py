@@ -12,12 +12,11 @@ import struct
 from typing import ClassVar, Literal, Self
 
 from drivers.about import About
+from drivers.force import NEWTONS, within_capacity
 from drivers.interface import BadReply, NoReading, OutOfRange, Refused
 from drivers.transports.modbus import ModbusLine
 
 FORMATS = {"int16": ">h", "int32": ">i", "float32": ">f"}
-NEWTONS = {"N": 1.0, "kN": 1e3, "gf": 9.80665e-3, "kgf": 9.80665, "lbf": 4.4482216152605}
-OVERLOAD_FACTOR = 1.5  # of the cell's capacity: beyond it the number means nothing
 
 
 class ModbusLoadCell:
@@ -54,7 +53,7 @@ class ModbusLoadCell:
         byte_order: Literal["big", "little"] = "big",
         scale: float = 1.0,
         offset: float = 0.0,
-        unit: Literal["N", "kN", "gf", "kgf", "lbf"] = "N",
+        unit: Literal["N", "kN", "mN", "gf", "kgf", "lbf"] = "N",
         decimals_register: int | None = None,
         status_register: int | None = None,
         overload_mask: int = 0,
@@ -102,7 +101,7 @@ class ModbusLoadCell:
         if status & self._negative_mask:
             number = -abs(number)
         force_N = (number / 10**decimals * self._scale + self._offset) * self._newtons
-        return force_N if abs(force_N) <= OVERLOAD_FACTOR * self.capacity_N else NoReading.OVERLOAD
+        return within_capacity(force_N, self.capacity_N)
 
     def tare(self) -> None:
         """Take the present load for zero, by writing `tare_value` to `tare_register`."""

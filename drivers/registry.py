@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import get_type_hints
+from types import NoneType, UnionType
+from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 from drivers.interface import Instrument
 from drivers.transports.trace import Recorder, recording, secrets_in
@@ -24,8 +25,12 @@ GROUP = "cellstation.drivers"
 OWN = "cellstation"
 
 BUILT_IN: dict[str, str] = {
+    "ascii2": "drivers.ascii2:Ascii2Chamber",
+    "binder-mb1": "drivers.binder:BinderMb1",
+    "binder-mb2": "drivers.binder:BinderMb2",
     "ea-modbus": "drivers.ea_modbus:EaModbus",
     "ea-scpi": "drivers.ea_scpi:EaScpi",
+    "espec": "drivers.espec:EspecChamber",
     "itech-bidirectional": "drivers.itech:ItechBidirectional",
     "keithley-2000": "drivers.keithley2000:Keithley2000",
     "keithley-2400": "drivers.keithley2400:Keithley2400",
@@ -37,8 +42,17 @@ BUILT_IN: dict[str, str] = {
     "keithley-dmm6500": "drivers.keithley_dmm6500:KeithleyDmm6500",
     "keysight-3446x": "drivers.keysight3446x:Keysight3446x",
     "keysight-34970a": "drivers.keysight34970a:Keysight34970A",
+    "keysight-34970a-switch": "drivers.scpi_switch:Keysight34970Switch",
+    "line-stream": "drivers.line_stream:LineStream",
+    "mantracourt-ascii": "drivers.mantracourt:MantracourtAscii",
+    "memmert-atmoweb": "drivers.memmert:MemmertChamber",
     "modbus-load-cell": "drivers.modbus_load_cell:ModbusLoadCell",
+    "modbus-load-cell-profile": "drivers.load_cell_profile:LoadCellByProfile",
+    "modbus-relays": "drivers.modbus_relays:ModbusRelays",
+    "mt-sics": "drivers.mt_sics:MtSicsBalance",
     "neware-bts": "drivers.neware_bts:NewareBts",
+    "scpi-switch": "drivers.scpi_switch:ScpiSwitch",
+    "serial-adc": "drivers.serial_adc:SerialAdc",
     "simserv": "drivers.simserv:SimServChamber",
     "solartron-1260-1287": "drivers.solartron:SolartronImpedance",
     "virtual-press": "drivers.virtual_press:VirtualPress",
@@ -174,19 +188,39 @@ def check_settings(driver: str, settings: Mapping[str, object]) -> None:
     kinds = get_type_hints(cls.__init__)
     for name, value in settings.items():
         if not _is_of_kind(value, kinds.get(name)):
-            raise SettingsError(f"{driver}: setting {name!r} should be {_KINDS[kinds[name]]}, not {value!r}")
+            raise SettingsError(f"{driver}: setting {name!r} should be {_in_words(kinds[name])}, not {value!r}")
 
 
 _KINDS: Mapping[object, str] = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
 def _is_of_kind(value: object, kind: object) -> bool:
-    """Only the plain kinds are looked at; what is finer is the driver's to check."""
+    """Plain kinds, choices and tables are looked at; what is finer is the driver's to check."""
+    kind = _without_none(kind)
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
+    if get_origin(kind) is Literal:
+        return any(type(value) is type(choice) and value == choice for choice in get_args(kind))
+    if get_origin(kind) is dict:
+        return isinstance(value, dict)
     return not (kind is bool or kind is str) or isinstance(value, kind)
+
+
+def _in_words(kind: object) -> str:
+    kind = _without_none(kind)
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(str(choice) for choice in get_args(kind) if choice != '')}"
+    return "a table" if get_origin(kind) is dict else _KINDS[kind]
+
+
+def _without_none(kind: object) -> object:
+    """A setting that may be None is left out of a file where it is."""
+    if get_origin(kind) not in (Union, UnionType):
+        return kind
+    others = [one for one in get_args(kind) if one is not NoneType]
+    return others[0] if len(others) == 1 else kind
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:

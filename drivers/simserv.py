@@ -7,12 +7,12 @@ Not run on hardware yet.
 from __future__ import annotations
 
 import math
-import time
 from enum import IntEnum
-from typing import ClassVar, NoReturn, Self
+from typing import ClassVar, NoReturn
 
 from drivers.about import About, Probe
-from drivers.interface import BadReply, InstrumentTimeout, NoReading, NotSafe, OutOfRange, Range, Refused
+from drivers.chamber import LimitedChamber, POSSIBLE_degC
+from drivers.interface import NoReading
 from drivers.transports.framed import FramedSocket
 
 SEPARATOR = b"\xb6"  # one byte, the pilcrow of Latin-1
@@ -35,7 +35,7 @@ class Command(IntEnum):
     INFORMATION = 99997
 
 
-class SimServChamber:
+class SimServChamber(LimitedChamber):
     """The temperature of one chamber, in manual mode.
 
     `address` is "host" or "host:port" (port 2049 if left out). A chamber goes where it is told: `temperature_min_degC`
@@ -44,15 +44,12 @@ class SimServChamber:
     """
 
     model: ClassVar[str] = "Weiss/Vötsch chamber with SIMSERV"
-    safe_state: ClassVar[str] = "as it is: the set point stays, held by the chamber within its own limits"
     about: ClassVar[About] = About(
         connection="TCP, SIMSERV",
         evidence="public programs that quote the maker's manual; not run on hardware",
         quirks="needs a second after a start; a program of its own is not disturbed",
         probes=(Probe(b"99997\xb61\xb61\r", r"^1\xb6.*\S", "{host}:{port}", 2049, ends_with=b"\r\n"),),
     )
-    possible_range = Range(-100.0, 250.0)  # °C, of any such chamber
-    set_point_rounding_K = 0.06  # of the set point's read-back
 
     def __init__(
         self,
@@ -60,23 +57,19 @@ class SimServChamber:
         *,
         temperature_min_degC: float,
         temperature_max_degC: float,
+        safe_temperature_degC: float | None = None,
         start_wait_s: float = 1.0,
         timeout_s: float = 3.0,
     ) -> None:
-        self.address = address
-        self.start_wait_s = start_wait_s
-        if not -100.0 <= temperature_min_degC < temperature_max_degC <= 250.0:
-            self._out_of_range(
-                f"settings temperature_min_degC {temperature_min_degC:g} and temperature_max_degC "
-                f"{temperature_max_degC:g}: the first below the second, both within -100 to 250 °C"
-            )
+        super().__init__(
+            address, temperature_min_degC, temperature_max_degC, safe_temperature_degC, wait_s=start_wait_s
+        )
         self._link = FramedSocket(
             address, terminator=b"\r\n", default_port=2049, instrument=self.model, timeout_s=timeout_s
         )
         try:
-            self.temperature_range = Range(
-                max(temperature_min_degC, self._number(Command.INPUT_LIMIT_MIN, TEMPERATURE)),
-                min(temperature_max_degC, self._number(Command.INPUT_LIMIT_MAX, TEMPERATURE)),
+            self._narrow(
+                self._number(Command.INPUT_LIMIT_MIN, TEMPERATURE), self._number(Command.INPUT_LIMIT_MAX, TEMPERATURE)
             )
         except BaseException:
             self._link.end()
@@ -93,56 +86,27 @@ class SimServChamber:
             return NoReading.NOT_AVAILABLE
         return self._finite(Command.ACTUAL_VALUE, self._checked(Command.ACTUAL_VALUE, code, values))
 
-    def check_temperature(self, temperature_degC: float) -> None:
-        if temperature_degC not in self.temperature_range:
-            low, high = self.temperature_range.low, self.temperature_range.high
-            self._out_of_range(f"{temperature_degC:g} °C is outside {low:g} … {high:g} °C; nothing was sent")
-
     def set_temperature(self, temperature_degC: float) -> None:
         """Set, read back, and start the manual mode where it is off; a program of the chamber's is not disturbed."""
         self.check_temperature(temperature_degC)
         manual = self._is_manual()
         if not manual and self._status() & RUNNING:
-            self._refuse("it runs a program of its own", "stop that at the chamber, then start this one again")
+            self._refuse_program()
         self._checked(
             Command.SET_SET_POINT, *self._exchange(Command.SET_SET_POINT, TEMPERATURE, _text(temperature_degC))
         )
-        found = self._number(Command.SET_POINT, TEMPERATURE)
-        if abs(found - temperature_degC) > self.set_point_rounding_K:
-            raise NotSafe(
-                f"{temperature_degC:g} °C was set, and {found:g} °C reads back",
-                instrument=self.model,
-                address=self.address,
-            )
+        self._verify(temperature_degC, self._number(Command.SET_POINT, TEMPERATURE))
         if not manual:
             self._start()
         if self._status() & ALARM:
-            self._refuse("it reports an alarm", "its own panel says which")
-
-    def make_safe(self) -> None:
-        """Nothing is changed: switched off, the chamber would take the cells in it to the room's temperature."""
+            self._refuse_alarm()
 
     def close(self) -> None:
         self._link.end()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
     def _start(self) -> None:
         self._checked(Command.SWITCH, *self._exchange(Command.SWITCH, MANUAL_MODE, "1"))
-        for _ in range(10):
-            time.sleep(self.start_wait_s)
-            if self._is_manual():
-                return
-        raise InstrumentTimeout(
-            "it was started and does not run",
-            instrument=self.model,
-            address=self.address,
-            hint="is its door closed, is it locked at its panel?",
-        )
+        self._wait_until_running(self._is_manual)
 
     def _is_manual(self) -> bool:
         return self._flag(Command.IS_ON, MANUAL_MODE) == 1
@@ -164,7 +128,7 @@ class SimServChamber:
             value = float(text)
         except ValueError:
             self._bad_reply(command, text)
-        if value not in self.possible_range:
+        if value not in POSSIBLE_degC:
             self._bad_reply(command, text)
         return value
 
@@ -185,18 +149,12 @@ class SimServChamber:
     def _checked(self, command: Command, code: int, values: list[str]) -> str:
         """The first value, '' where there is none; an answer that is not 'done' raises `Refused`."""
         if code != DONE:
-            self._refuse(f"{int(command)} was refused: {REFUSALS.get(code, 'for a reason unknown')} ({code})", "")
+            self._refuse(f"{int(command)} was refused: {REFUSALS.get(code, 'for a reason unknown')} ({code})")
         return values[0].strip() if values else ""
-
-    def _refuse(self, message: str, hint: str) -> NoReturn:
-        raise Refused(message, instrument=self.model, address=self.address, hint=hint)
 
     def _bad_reply(self, command: Command, text: str) -> NoReturn:
         self._link.close()  # whatever else is on the line belongs to no later question
-        raise BadReply(f"{int(command)} was answered with {text[:60]!r}", instrument=self.model, address=self.address)
-
-    def _out_of_range(self, message: str) -> NoReturn:
-        raise OutOfRange(message, instrument=self.model, address=self.address)
+        self._bad(f"{int(command)} was answered with {text[:60]!r}")
 
 
 def _text(temperature_degC: float) -> str:

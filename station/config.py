@@ -23,6 +23,7 @@ from drivers.interface import (
     ResistanceMeter,
     SensorPress,
     Source,
+    Switch,
     Thermometer,
     TriggerOutput,
 )
@@ -86,12 +87,21 @@ class SensorBinding(Model):
     name: str
 
 
+class SwitchBinding(Model):
+    """The switch that hands the cell from its source to the impedance instrument, with its two routes."""
+
+    instrument: str
+    source_route: str
+    impedance_route: str
+
+
 class ChannelSection(Model):
     """A position for a cell, with the instruments bound to it."""
 
     source: str | None = None
     cycler: CyclerChannel | None = None
     impedance: str | None = None
+    switch: SwitchBinding | None = None
     sensor: SensorBinding | None = None
     chamber: str | None = Field(None, description="that the cell is in; several channels may name one")
     thermometer: str | None = Field(None, description="at the cell; the chamber's own otherwise")
@@ -103,6 +113,8 @@ class ChannelSection(Model):
     def _driven(self) -> ChannelSection:
         if (self.source is None) == (self.cycler is None):
             raise ValueError("a channel has either a 'source' or a 'cycler'")
+        if self.switch is not None and (self.source is None or self.impedance is None):
+            raise ValueError("a 'switch' hands the cell from a 'source' to an 'impedance' instrument: name both")
         return self
 
 
@@ -149,6 +161,7 @@ def _loose_ends(config: StationConfig) -> list[tuple[Place, str]]:
         *_impatience(config),
         *_instrument_problems(config),
         *_reference_problems(config),
+        *_route_problems(config),
         *_shared_positions(config),
     ]
 
@@ -179,6 +192,7 @@ def _reference_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
             "source": (channel.source, Source),
             "cycler": (channel.cycler.instrument if channel.cycler else None, ProgramCycler),
             "impedance": (channel.impedance, ImpedanceSource),
+            "switch": (channel.switch.instrument if channel.switch else None, Switch),
             "sensor": (channel.sensor.meter if channel.sensor else None, ResistanceMeter),
             "chamber": (channel.chamber, Chamber),
             "thermometer": (channel.thermometer, Thermometer),
@@ -198,6 +212,23 @@ def _reference_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
                 yield place, f"instrument '{wanted}' ({driver}) cannot be used as this: it is no {capability.__name__}"
 
 
+def _route_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
+    """Of switches whose settings state their routes, as this project's own do: both are of one cell, and different."""
+    for name, channel in config.channels.items():
+        if (bound := channel.switch) is None or bound.instrument not in config.instruments:
+            continue
+        routes = config.instruments[bound.instrument].settings.get("routes")
+        wanted = {"source_route": bound.source_route, "impedance_route": bound.impedance_route}
+        if not isinstance(routes, dict):
+            continue
+        if missing := [f"'{route}'" for route in wanted.values() if route not in routes]:
+            yield ("channels", name, "switch"), f"'{bound.instrument}' has no route {' and no route '.join(missing)}"
+            continue
+        cells = {str(routes[route].get("cell")) for route in wanted.values() if isinstance(routes[route], dict)}
+        if len(cells) > 1 or bound.source_route == bound.impedance_route:
+            yield ("channels", name, "switch"), "its routes must be two, and of the same cell"
+
+
 def _usable(driver: str) -> type[Instrument] | None:
     """None where it is unknown or cannot be imported, which is told elsewhere."""
     with contextlib.suppress(SettingsError):
@@ -213,6 +244,9 @@ def _shared_positions(config: StationConfig) -> Iterator[tuple[Place, str]]:
             positions.append(("source", ("source", channel.source)))
         if channel.cycler:
             positions.append(("cycler", ("cycler", channel.cycler.instrument, channel.cycler.channel)))
+        if channel.switch:
+            routes = (channel.switch.source_route, channel.switch.impedance_route)
+            positions += [("switch", (f"route {route}", channel.switch.instrument)) for route in routes]
         if channel.frame:
             positions.append(("frame", ("frame", channel.frame)))
         if channel.sensor:
@@ -234,6 +268,7 @@ CAPABILITIES: tuple[type, ...] = (
     Chamber,
     Thermometer,
     PressureFrame,
+    Switch,
     TriggerOutput,
     Press,
     SensorPress,

@@ -46,6 +46,7 @@ from station.commands import (
     Trip,
 )
 from station.environment import NOTHING, Environment
+from station.handover import Handover
 from station.preflight import wants_trigger
 from station.readings import ChannelState, Level, RunState, Spectrum
 from station.run import Run
@@ -75,10 +76,12 @@ class HostChannel(Channel):
         source: Worker[Source],
         impedance: Worker[ImpedanceSource] | None,
         environment: Environment = NOTHING,
+        handover: Handover | None = None,
     ) -> None:
         super().__init__(name, around, limits, sensor, environment)
         self._source = source
         self._impedance = impedance
+        self._handover = handover
         self._program: Program | None = None
         self._state: State | None = None
         self._patience = Patience(around.lost_after_s)
@@ -111,6 +114,11 @@ class HostChannel(Channel):
     async def check_ranges(self, run: Run) -> None:
         """Ask the instruments themselves whether each step is within their range; nothing is sent to them."""
         protection = _protection(self.limits_for(run).limits)
+        if self._handover is not None:
+            try:
+                await self._handover.check()
+            except InstrumentError as error:
+                raise ChannelError(f"channel {self.name}: {error}") from error
         for step in run.program.steps():
             try:
                 await self._check_range(step, protection)
@@ -172,13 +180,21 @@ class HostChannel(Channel):
         self._keep(outcome)
 
     async def _open_circuit(self) -> None:
-        """Of the source first; where a sweep is on, of the impedance instrument too."""
+        """Of the source first; where a sweep is on, of the impedance instrument too.
+
+        A switch opens the circuit of a source that does not answer, too; that stays unconfirmed all the same.
+        """
         self._connected = False
-        await self._source.call(lambda source: source.off())
-        await self._cancel_sweep()
-        if self._maybe_polarised and self._impedance is not None and self._impedance.lender.holder is None:
-            await self._impedance.call(lambda instrument: instrument.make_safe())
-        self._maybe_polarised = False
+        try:
+            await self._source.call(lambda source: source.off())
+            await self._cancel_sweep()
+            if self._maybe_polarised and self._impedance is not None and self._impedance.lender.holder is None:
+                await self._impedance.call(lambda instrument: instrument.make_safe())
+            self._maybe_polarised = False
+        finally:
+            if self._handover is not None:
+                await self._cancel_sweep()
+                await self._handover.open()
 
     def _halt(self) -> None:
         self._interrupt_sweep()
@@ -284,6 +300,7 @@ class HostChannel(Channel):
         if self._impedance is not None and self._impedance.lender.holder is None:
             # It may have been left polarised in the middle of a sweep; where another channel has it, no more.
             await self._impedance.call(lambda instrument: instrument.make_safe())
+        await self._find_cell()
         is_on = await self._source.call(lambda source: source.output_is_on())
         sample = await self._sampled()
         self._must_restore = False
@@ -298,6 +315,12 @@ class HostChannel(Channel):
         self._keep(outcome)
         await self._committed(LONGEST_RESTART_COMMIT_S)  # or after a second crash nobody knows what this one saw
         await self._carry_out_all(outcome)
+
+    async def _find_cell(self) -> None:
+        """After a restart: have the cell at its source, which is off while it is brought there."""
+        if self._handover is not None and not await self._handover.find():
+            await self._source.call(lambda source: source.off())
+            await self._handover.to_source()
 
     async def _sampled(self) -> Sample:
         first, self._first = self._first, None
@@ -478,17 +501,10 @@ class HostChannel(Channel):
     async def _insist(self, setpoint: interface.Setpoint | None, protection: Protection) -> Sample | None:
         """Set the source (None: off), and again where the link failed: the whole set point is stated each time."""
 
-        def act(source: Source) -> Sample | None:
-            if setpoint is None:
-                source.off()
-                return None
-            source.apply(setpoint, protection)
-            return self._read(source)
-
         patience = Patience(self.around.lost_after_s)
         while True:
             try:
-                return await self._source.call(act)
+                return await self._driven(setpoint, protection)
             except OutOfRange as error:
                 await self._trip(str(error))
                 return None
@@ -499,6 +515,21 @@ class HostChannel(Channel):
                     await self._trip(f"the source could not be set: {error}")
                     return None
                 await asyncio.sleep(0.1)
+
+    async def _driven(self, setpoint: interface.Setpoint | None, protection: Protection) -> Sample | None:
+        """Once: the source off and the cell's routes open, or the cell at the source and the source on."""
+
+        def act(source: Source) -> Sample:
+            assert setpoint is not None
+            source.apply(setpoint, protection)
+            return self._read(source)
+
+        handover = self._handover
+        if setpoint is None or (handover is not None and not handover.at_source):
+            await self._source.call(lambda source: source.off())  # relays do not switch currents
+        if handover is not None:
+            await (handover.open() if setpoint is None else handover.to_source())
+        return await self._source.call(act) if setpoint is not None else None
 
     async def _sweep(self, plan: SweepPlan) -> None:
         """Measure a spectrum point by point, then tell the sequencer."""
@@ -512,7 +543,7 @@ class HostChannel(Channel):
                 waited_s = loan.waited_s * speed if loan.ahead else 0.0
                 if loan.ahead:
                     self.say(Level.INFO, f"has '{lender.name}' after a wait of {waited_s:.0f} s")
-                spectrum = await self._measured(plan)
+                spectrum = await self._handed_over(plan)
         except InstrumentError as error:
             await self._sweep_failed(error)
             return
@@ -529,6 +560,16 @@ class HostChannel(Channel):
             return
         async with self._lock:
             await self._trip(f"impedance sweep failed: {error}")
+
+    async def _handed_over(self, plan: SweepPlan) -> Spectrum:
+        """Measure with the cell at the impedance instrument; before that is lent on, the cell is off it, confirmed."""
+        if self._handover is None:
+            return await self._measured(plan)
+        try:
+            await self._handover.to_impedance()
+            return await self._measured(plan)
+        finally:
+            await asyncio.shield(self._handover.open())
 
     async def _measured(self, plan: SweepPlan) -> Spectrum:
         assert self._impedance is not None and self._state is not None
@@ -600,7 +641,7 @@ class HostChannel(Channel):
 
     @property
     def _instruments(self) -> tuple[str, ...]:
-        return tuple(worker.name for worker in (self._source, self._impedance) if worker)
+        return tuple(one.name for one in (self._source, self._impedance, self._handover) if one)
 
     async def _cleared(self, who: str) -> None:
         self._set(ChannelState.PAUSED, RunState.PAUSED, f"trip cleared by {who}")

@@ -26,6 +26,7 @@ from drivers.interface import (
     ProgramCycler,
     ResistanceMeter,
     Source,
+    Switch,
     Thermometer,
     TriggerOutput,
 )
@@ -41,12 +42,14 @@ from station.calibrating import Desk
 from station.cell_events import in_words, loaded_since
 from station.cell_orders import CellEventOrder, make_event
 from station.channel import Channel, ChannelError, Surroundings
-from station.config import ChannelSection, InstrumentSection, StationConfig, has_capability
+from station.config import ChannelSection, InstrumentSection, StationConfig, SwitchBinding, has_capability
 from station.conversion import Conversion
 from station.cycler_channel import CyclerChannel, CyclerFeed, feed_period_s
 from station.environment import Environment, Gauge, watch
+from station.handover import Handover
 from station.host_channel import HostChannel
 from station.journal import Journal
+from station.leaving import ChamberToLeave, hold_runs, leave
 from station.readings import (
     CellEvent,
     CellEventKind,
@@ -149,16 +152,31 @@ class Station:
             self._keep_going(reading, f"pressure of {name}")
 
     async def close(self) -> None:
-        """An orderly end: sources are opened and confirmed, runs stay to be taken up."""
+        """An orderly end: sources are opened and confirmed, runs stay to be taken up, chambers go where it is safe."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.calibrating.close()
+        chambers = self._chambers_to_leave() if self._ready else []
+        await hold_runs(chambers)
         await asyncio.gather(*(channel.shut_down() for channel in self.channels.values()), return_exceptions=True)
+        await leave(chambers, self.journal)
         self.journal.say(Level.INFO, "the station is shut down")
         await asyncio.gather(*(worker.close() for worker in self._workers.values()), return_exceptions=True)
         await asyncio.to_thread(self.writer.flush, 5.0)
         await asyncio.to_thread(self.writer.close)
+
+    def _chambers_to_leave(self) -> list[ChamberToLeave]:
+        """Those whose settings state a safe temperature, and that some channel is in."""
+        found: list[ChamberToLeave] = []
+        for name in dict.fromkeys(section.chamber for section in self.config.channels.values() if section.chamber):
+            safe_degC = self.config.instruments[name].settings.get("safe_temperature_degC")
+            if safe_degC is not None:
+                sections = self.config.channels.items()
+                inside = tuple(self.channels[channel] for channel, section in sections if section.chamber == name)
+                worker = self._worker(name, Chamber)  # type: ignore[type-abstract]
+                found.append(ChamberToLeave(worker, float(safe_degC), inside))
+        return found
 
     async def _watch_store(self) -> None:
         """Where data can be kept nowhere but in memory for long, nothing more is measured that could be lost."""
@@ -360,7 +378,15 @@ class Station:
         assert section.source is not None
         source = self._worker(section.source, Source)  # type: ignore[type-abstract]
         impedance = self._worker(section.impedance, ImpedanceSource) if section.impedance else None  # type: ignore[type-abstract]
-        return HostChannel(name, self._around, limits, sensor, source, impedance, environment)
+        return HostChannel(
+            name, self._around, limits, sensor, source, impedance, environment, self._handover(section.switch)
+        )
+
+    def _handover(self, bound: SwitchBinding | None) -> Handover | None:
+        if bound is None:
+            return None
+        switch = self._worker(bound.instrument, Switch)  # type: ignore[type-abstract]
+        return Handover(switch, bound.source_route, bound.impedance_route)
 
     def _environment(self, section: ChannelSection) -> Environment:
         """The thermometer at the cell, or else the chamber's own; each instrument is read once for all channels."""

@@ -11,7 +11,7 @@ import socket
 import struct
 
 from drivers.simulated.clock import Clock
-from drivers.simulated.modbus_load_cell import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, crc16
+from drivers.simulated.modbus import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, crc16
 from drivers.simulated.scpi import ILLEGAL_VALUE as ILLEGAL_SCPI_VALUE
 from drivers.simulated.scpi import MISSING, OUT_OF_RANGE, Action, Arguments, ScpiError, ScpiServer
 from drivers.simulated.server import VirtualInstrument

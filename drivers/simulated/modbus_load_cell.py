@@ -1,20 +1,13 @@
-"""A virtual load-cell transmitter with Modbus TCP or RTU.
-
-Written from the Modbus Application Protocol Specification V1.1b3 and the Modbus over Serial Line
-Specification V1.02, without the library that the driver uses.
-"""
+"""A virtual load-cell transmitter with Modbus TCP or RTU."""
 
 from __future__ import annotations
 
 import math
-import socket
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drivers.simulated.server import VirtualInstrument
-
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE = 1, 2, 3
+from drivers.simulated.modbus import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, VirtualModbus, refusal
 
 
 @dataclass(frozen=True)
@@ -36,7 +29,7 @@ class LoadCellMap:
     size: int = 64  # registers that exist: 0 … size - 1
 
 
-class VirtualModbusLoadCell(VirtualInstrument):
+class VirtualModbusLoadCell(VirtualModbus):
     """Answers functions 3, 4, 6 and 16; the force in N is asked of `force()` at each request.
 
     At 1.1 times `capacity_N` and beyond it sets its overload bit and sends its number's last value
@@ -54,64 +47,22 @@ class VirtualModbusLoadCell(VirtualInstrument):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        super().__init__(host, port)
-        self.resource = "rtu+tcp://{host}:{port}" if rtu else "tcp://{host}:{port}"
-        self.force, self.map, self.unit_id, self.capacity_N, self.rtu = force, registers, unit_id, capacity_N, rtu
+        super().__init__(unit_id=unit_id, rtu=rtu, host=host, port=port)
+        self.force, self.map, self.capacity_N = force, registers, capacity_N
         self.tare_N = 0.0
         self.written: list[tuple[int, int]] = []
-
-    def serve(self, connection: socket.socket) -> None:
-        pending = bytearray()
-        take = self.take_rtu if self.rtu else self.take_tcp
-        while chunk := connection.recv(4096):
-            pending += chunk
-            while (reply := take(pending)) is not None:
-                connection.sendall(reply)
-
-    def take_rtu(self, pending: bytearray) -> bytes | None:
-        """Remove one request frame from `pending`; the answer (b'' where none is due), None while incomplete."""
-        if len(pending) < 8:
-            return None
-        length = 9 + pending[6] if pending[1] == 16 else 8
-        if len(pending) < length:
-            return None
-        frame = bytes(pending[:length])
-        if crc16(frame[:-2]) != frame[-2:]:
-            pending.clear()  # a frame ends with a silence, so what follows a bad one is lost with it
-            return b""
-        del pending[:length]
-        if frame[0] not in (0, self.unit_id):
-            return b""
-        body = bytes([self.unit_id]) + self.answer(frame[1:-2])
-        return b"" if frame[0] == 0 else body + crc16(body)
-
-    def take_tcp(self, pending: bytearray) -> bytes | None:
-        """As `take_rtu`, for a frame with the MBAP header."""
-        if len(pending) < 8:
-            return None
-        transaction, protocol, length, unit = struct.unpack(">HHHB", pending[:7])
-        if protocol != 0 or not 2 <= length <= 254:
-            raise ConnectionError("not Modbus TCP")
-        if len(pending) < 6 + length:
-            return None
-        request = bytes(pending[7 : 6 + length])
-        del pending[: 6 + length]
-        if unit not in (0, 255, self.unit_id):
-            return b""
-        reply = self.answer(request)
-        return struct.pack(">HHHB", transaction, 0, len(reply) + 1, unit) + reply
 
     def answer(self, request: bytes) -> bytes:
         """The answer to one protocol data unit (function code and data)."""
         function = request[0]
         if function not in (3, 4, 6, 16):
-            return bytes([function | 0x80, ILLEGAL_FUNCTION])
+            return refusal(function, ILLEGAL_FUNCTION)
         first, second = struct.unpack(">HH", request[1:5])
         count = 1 if function == 6 else second
         if function != 6 and not 1 <= count <= 125:
-            return bytes([function | 0x80, ILLEGAL_VALUE])
+            return refusal(function, ILLEGAL_VALUE)
         if first + count > self.map.size:
-            return bytes([function | 0x80, ILLEGAL_ADDRESS])
+            return refusal(function, ILLEGAL_ADDRESS)
         if function in (3, 4):
             registers = self._registers()
             data = b"".join(registers.get(first + i, 0).to_bytes(2, "big") for i in range(count))
@@ -152,13 +103,3 @@ class VirtualModbusLoadCell(VirtualInstrument):
         if self.map.word_order == "little":
             words.reverse()
         return [int.from_bytes(word, "big" if self.map.byte_order == "big" else "little") for word in words]
-
-
-def crc16(frame: bytes) -> bytes:
-    """The CRC of a serial frame, low byte first, as it is sent (polynomial 0xA001, preset 0xFFFF)."""
-    crc = 0xFFFF
-    for byte in frame:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
-    return crc.to_bytes(2, "little")

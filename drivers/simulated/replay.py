@@ -146,7 +146,7 @@ def address_of(link: str) -> str:
     if "://" in link:
         parts = urlsplit(link)
         return f"{parts.scheme}://{{host}}:{{port}}{parts.path}"
-    if re.match(r"COM\d+$|/dev/", link):
+    if re.match(r"COM\d+(\?|$)|/dev/", link):
         return "socket://{host}:{port}"
     return "{host}:{port}"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import socket
 import threading
 from collections.abc import Callable, Sequence
 
+from drivers.simulated.air import Air
 from drivers.simulated.clock import Clock, ScaledClock
 from drivers.simulated.server import VirtualInstrument
 
@@ -15,7 +15,7 @@ IDLE, RUNNING, WARNINGS, ALARMS = 1, 2, 4, 8
 DONE, UNKNOWN, WRONG_PARAMETERS, READ_FAILED = b"1", b"-5", b"-6", b"-8"
 
 
-class VirtualSimServ(VirtualInstrument):
+class VirtualSimServ(VirtualInstrument, Air):
     """Air that goes to the set point while the manual mode is on, and to the room's temperature while it is off.
 
     It goes there exponentially with `time_constant_s`. Each of `follow` (a simulated cell's surroundings, say) is
@@ -36,16 +36,14 @@ class VirtualSimServ(VirtualInstrument):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        super().__init__(host, port)
-        self.clock, self.follow = clock or ScaledClock(), tuple(follow)
-        self.time_constant_s, self.ambient_degC, self.start_s = time_constant_s, ambient_degC, start_s
+        VirtualInstrument.__init__(self, host, port)
+        Air.__init__(self, clock or ScaledClock(), follow, time_constant_s=time_constant_s, ambient_degC=ambient_degC)
+        self.start_s = start_s
         self.input_limits_degC = (-40.0, 180.0)
-        self.temperature_degC = self.set_point_degC = ambient_degC
+        self.set_point_degC = ambient_degC
         self.alarm = self.program = self.sensor_broken = False
         self.received: list[bytes] = []
         self._manual_from: float | None = None  # None: off
-        self._told_degC: float | None = None
-        self._at = self.clock.now()
         self._lock = threading.Lock()
 
     @property
@@ -60,7 +58,7 @@ class VirtualSimServ(VirtualInstrument):
                 request, pending = pending.split(b"\r", 1)
                 self.received.append(request)
                 with self._lock:
-                    self._go_on()
+                    self.go_on(self.set_point_degC if self.manual and not self.alarm else None)
                     connection.sendall(self.answer(request.lstrip(b"\n").split(SEPARATOR)) + b"\r\n")
 
     def answer(self, fields: list[bytes]) -> bytes:
@@ -102,18 +100,6 @@ class VirtualSimServ(VirtualInstrument):
             return WRONG_PARAMETERS
         self.set_point_degC = round(asked_degC, 1)
         return DONE
-
-    def _go_on(self) -> None:
-        """Bring the air, and what follows it, to the present."""
-        now = self.clock.now()
-        goal_degC = self.set_point_degC if self.manual and not self.alarm else self.ambient_degC
-        left = math.exp(-max(0.0, now - self._at) / self.time_constant_s)
-        self.temperature_degC = goal_degC + (self.temperature_degC - goal_degC) * left
-        self._at = now
-        if self._told_degC is None or abs(self.temperature_degC - self._told_degC) >= 0.01:
-            self._told_degC = self.temperature_degC
-            for told in self.follow:
-                told(self.temperature_degC)
 
 
 def _value(text: str) -> bytes:

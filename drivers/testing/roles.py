@@ -14,6 +14,7 @@ from drivers.interface import (
     ImpedanceSource,
     InstrumentError,
     NoReading,
+    NotSafe,
     OutOfRange,
     PressureFrame,
     ProgramCycler,
@@ -22,6 +23,7 @@ from drivers.interface import (
     Setpoint,
     Source,
     Sweep,
+    Switch,
     Thermometer,
     Voltage,
 )
@@ -204,6 +206,41 @@ class SurroundingsConformance:
         assert bench.sends(refuse) == b""
 
 
+class SwitchConformance:
+    """A switch whose case has the routes 'source' and 'impedance', both of one cell, all open at the start."""
+
+    @in_role(Switch)
+    def test_a_switch_hands_a_cell_over_by_opening_before_it_closes(self, bench: Bench) -> None:
+        switch = bench.driver
+        assert switch.connected() == frozenset()
+        for here, there in (("source", "impedance"), ("impedance", "source")):
+            switch.connect(here)
+            assert switch.connected() == {here}
+            with pytest.raises(NotSafe):
+                switch.connect(there)
+            assert switch.connected() == {here}
+            switch.disconnect(here)
+            assert switch.connected() == frozenset()
+
+    @in_role(Switch)
+    def test_a_switch_refuses_a_route_that_does_not_exist_and_sends_nothing(self, bench: Bench) -> None:
+        acts = (bench.driver.check_route, bench.driver.connect, bench.driver.disconnect)
+        assert bench.sends(raises_out_of_range(*(lambda act=act: act("nowhere") for act in acts))) == b""
+
+    @in_role(Switch)
+    def test_a_switch_that_is_made_safe_is_open(self, bench: Bench) -> None:
+        bench.driver.connect("source")
+        bench.driver.make_safe()
+        assert bench.driver.connected() == frozenset()
+
+    @in_role(Switch)
+    def test_a_switch_that_cannot_verify_says_so(self, bench: Bench) -> None:
+        bench.proxy.spoil = garble
+        for act in (bench.driver.connect, bench.driver.disconnect):
+            with pytest.raises(InstrumentError):
+                act("source")
+
+
 class ImpedanceConformance:
     """Impedance analysers."""
 
@@ -255,5 +292,12 @@ class CyclerConformance:
         assert bench.sends(check) == b""
 
 
-class ByRole(SourceConformance, MeterConformance, SurroundingsConformance, ImpedanceConformance, CyclerConformance):
+class ByRole(
+    SourceConformance,
+    MeterConformance,
+    SurroundingsConformance,
+    SwitchConformance,
+    ImpedanceConformance,
+    CyclerConformance,
+):
     """All of them."""

@@ -6,6 +6,7 @@ import contextlib
 import select
 import socket
 import time
+from collections.abc import Iterator
 
 from drivers.interface import BadReply, InstrumentTimeout, Unreachable
 from drivers.transports.link import Backoff, Tap, wire_log
@@ -13,6 +14,8 @@ from drivers.transports.link import Backoff, Tap, wire_log
 
 class FramedSocket:
     """Request and reply over TCP; one request outstanding at a time, from one thread.
+
+    `address` is "host:port", "host" (with the default port) or either with "socket://" before it.
 
     A frame is bytes up to and including `terminator`; nothing is decoded before it is complete. After a
     time-out, a lost link or bytes that nobody asked for, the connection is opened anew before the next
@@ -46,27 +49,26 @@ class FramedSocket:
         link = self._ready()
         self._tap.sent(request)
         deadline = time.monotonic() + self.timeout_s
-        try:
+        with self._guarded():
             link.settimeout(self.timeout_s)
             link.sendall(request)
-            frame = self._frame(link, deadline)
-        except TimeoutError:
-            got = len(self._pending)
-            self._tap.received(self._pending)
-            self._tap.noted("timeout")
-            self.close()
-            raise InstrumentTimeout(
-                f"no complete answer within {self.timeout_s:g} s ({got} bytes came)", **self._where()
-            ) from None
-        except OSError as error:
-            self._tap.received(self._pending)
-            self._tap.noted("lost")
-            self._lost()
-            raise Unreachable(f"link lost: {error}", **self._where()) from error
-        self._tap.received(frame + self._terminator)
-        self._proven = True
-        self._backoff.succeeded()
-        return frame
+            return self._heard(link, deadline)
+
+    def listen(self, count: int) -> list[bytes]:
+        """The next `count` whole frames of an instrument that speaks unasked.
+
+        What had come before, and the frame that was on its way, are thrown away. Raises as `exchange`.
+        """
+        self.connect()
+        assert self._socket is not None
+        link, deadline = self._socket, time.monotonic() + self.timeout_s
+        with self._guarded():
+            self._pending = b""
+            while select.select([link], [], [], 0)[0]:
+                if not link.recv(65536):
+                    raise ConnectionError("closed by the instrument")
+            self._heard(link, deadline)
+            return [self._heard(link, deadline) for _ in range(count)]
 
     def connect(self) -> None:
         """Open the link where it is not open."""
@@ -109,6 +111,31 @@ class FramedSocket:
         assert self._socket is not None
         return self._socket
 
+    def _heard(self, link: socket.socket, deadline: float) -> bytes:
+        frame = self._frame(link, deadline)
+        self._tap.received(frame + self._terminator)
+        self._proven = True
+        self._backoff.succeeded()
+        return frame
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            got = len(self._pending)
+            self._tap.received(self._pending)
+            self._tap.noted("timeout")
+            self.close()
+            raise InstrumentTimeout(
+                f"no complete answer within {self.timeout_s:g} s ({got} bytes came)", **self._where()
+            ) from None
+        except OSError as error:
+            self._tap.received(self._pending)
+            self._tap.noted("lost")
+            self._lost()
+            raise Unreachable(f"link lost: {error}", **self._where()) from error
+
     def _frame(self, link: socket.socket, deadline: float) -> bytes:
         while self._terminator not in self._pending:
             if (left_s := deadline - time.monotonic()) <= 0:
@@ -133,9 +160,10 @@ class FramedSocket:
         return {"instrument": self.instrument, "address": self.address}
 
     def _parse(self, address: str, default_port: int) -> tuple[str, int]:
-        host, colon, port = address.rpartition(":")
-        if not colon or address.endswith("]"):
-            host, port = address, str(default_port)
+        place = address.removeprefix("socket://")
+        host, colon, port = place.rpartition(":")
+        if not colon or place.endswith("]"):
+            host, port = place, str(default_port)
         if not host or not port.isdecimal() or not 0 < int(port) < 65536:
             raise Unreachable(f"{address!r} is not of the form host:port", **self._where())
         return host.strip("[]"), int(port)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
@@ -59,14 +59,18 @@ class ModbusLine:
     """Registers of one Modbus unit; several units of one line share its connection and its lock.
 
     Nothing is ever sent twice. After a failure a TCP connection is opened anew before the next
-    request, so that a late answer is never taken for the answer to another question.
+    request, so that a late answer is never taken for the answer to another question. With `hold` false the
+    connection is closed after each exchange, for devices that serve one at a time.
     """
 
-    def __init__(self, address: str, unit_id: int = 1, *, instrument: str = "", timeout_s: float = 1.0) -> None:
+    def __init__(
+        self, address: str, unit_id: int = 1, *, instrument: str = "", timeout_s: float = 1.0, hold: bool = True
+    ) -> None:
         self.address = address
         self.unit_id = unit_id
         self.instrument = instrument
         self.timeout_s = timeout_s
+        self._hold = hold
         self._received = b""
         self._tap = Tap(address)
         with _wires_lock:
@@ -96,6 +100,28 @@ class ModbusLine:
                 raise self._bad("the device confirmed another value or register than was written")
 
         self._exchange(tell, f"write {value} to {register}")
+
+    def write_many(self, register: int, values: Sequence[int]) -> None:
+        """Write consecutive holding registers (function 16); returns once the device has confirmed it."""
+
+        def tell(client: _Client) -> None:
+            reply = self._checked(client.write_registers(register, list(values), device_id=self.unit_id), 16)
+            if (reply.address, reply.count) != (register, len(values)):
+                raise self._bad("the device confirmed other registers than were written")
+
+        self._exchange(tell, f"write {len(values)} from {register}")
+
+    def read_bits(self, first: int, count: int, *, function: int = 1) -> tuple[bool, ...]:
+        """`count` coils (`function` 1) or discrete inputs (2) from the 0-based `first` on."""
+
+        def ask(client: _Client) -> tuple[bool, ...]:
+            read = client.read_coils if function == 1 else client.read_discrete_inputs
+            reply = self._checked(read(first, count=count, device_id=self.unit_id), function)
+            if len(reply.bits) != 8 * ((count + 7) // 8):
+                raise self._bad(f"{len(reply.bits)} bits where {count} were asked for")
+            return tuple(reply.bits[:count])
+
+        return self._exchange(ask, f"read {count} bits from {first}, function {function}")
 
     def write_coil(self, coil: int, on: bool) -> None:
         """Set one coil (function 5); returns once the device has confirmed it."""
@@ -151,6 +177,8 @@ class ModbusLine:
                 raise
             finally:
                 self._tap.received(self._received)
+                if not self._hold:
+                    self._give_up(wire)
 
     def _connect(self, wire: _Wire) -> None:
         if _has_unread(wire.client):

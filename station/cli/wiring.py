@@ -137,6 +137,8 @@ class Wiring:
 
     def _open_circuit_V(self, section: ChannelSection) -> float | str:
         """By the channel's own source or cycler; in words why not."""
+        if section.switch is not None:
+            return f"its cell is behind the switch '{section.switch.instrument}', which is left as it is"
         if section.source is not None:
             source = self._instrument(section.source, Source)  # type: ignore[type-abstract]
             if source.output_is_on():

@@ -14,6 +14,8 @@ from tests.drivers.collect import all_cases
 
 DOCS = Path(__file__).parents[2] / "docs" / "instruments"
 
+LIMITS = {"temperature_min_degC": 5.0, "temperature_max_degC": 60.0}
+
 every_driver = pytest.mark.parametrize(("name", "driver"), DRIVERS.items(), ids=DRIVERS)
 
 
@@ -58,6 +60,10 @@ def test_the_table_of_instruments_is_as_the_drivers_state_it():
         ("keithley-2450", {"nplc": True}, r"should be a number, not True"),
         ("keithley-2700", {"four_wire": "yes"}, r"should be true or false, not 'yes'"),
         ("keithley-2700", {"card_channels": 20.5}, r"should be a whole number, not 20\.5"),
+        ("espec", {**LIMITS, "safe_temperature_degC": "20 °C"}, r"should be a number, not '20 °C'"),
+        ("espec", {**LIMITS, "unit": 1.5}, r"should be a whole number, not 1\.5"),
+        ("mantracourt-ascii", {"capacity_N": 1.0, "unit": "stone"}, r"should be one of N, kN, mN, gf, kgf, lbf, not"),
+        ("modbus-relays", {"routes": ["A1"]}, r"setting 'routes' should be a table, not \['A1'\]"),
     ],
 )
 def test_a_wrong_name_or_setting_is_told_before_anything_is_opened(driver, settings, message):

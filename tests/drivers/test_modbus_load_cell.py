@@ -26,7 +26,8 @@ from drivers.interface import (
     Unreachable,
 )
 from drivers.modbus_load_cell import ModbusLoadCell
-from drivers.simulated.modbus_load_cell import LoadCellMap, VirtualModbusLoadCell, crc16
+from drivers.simulated.modbus import crc16
+from drivers.simulated.modbus_load_cell import LoadCellMap, VirtualModbusLoadCell
 from drivers.testing.faults import FaultProxy, cut_after, double, dribble, garble, swallow
 
 GOLDEN = 0x42F6E666  # 123.45 as IEEE 754 single

@@ -205,9 +205,9 @@ def test_an_instrument_used_twice(tmp_path: Path) -> None:
 
 def test_one_address_with_different_settings_is_not_twice_the_same(tmp_path: Path) -> None:
     common = 'driver = "modbus-load-cell"\naddress = "COM3"\n'
-    form = 'dtype = "float32"\nregister = 0\ncapacity_N = 100.0\nunit = '
+    form = 'dtype = "float32"\nregister = 0\ncapacity_N = 100.0\nunit_id = '
     text = f"[instruments.a]\n{common}[instruments.a.settings]\n{form}1\n"
-    assert read(text + text.replace(".a", ".b").replace("unit = 1", "unit = 2"), tmp_path).instruments
+    assert read(text + text.replace(".a", ".b").replace("unit_id = 1", "unit_id = 2"), tmp_path).instruments
     assert problems(text + text.replace(".a", ".b"), tmp_path) == [
         "11: instruments.b.address: is that of instrument 'a' already"
     ]
@@ -282,3 +282,55 @@ def test_where_the_database_is(database: str, on_posix: str | None, on_windows: 
     if on_posix is not None:
         assert absolute_url(database, PurePosixPath("/bench")) == on_posix
     assert absolute_url(database, PureWindowsPath("D:\\bench")) == on_windows
+
+
+SWITCHED = """\
+[instruments.smu]
+driver = "keithley-2450"
+address = "TCPIP::192.0.2.1::5025::SOCKET"
+[instruments.eis]
+driver = "solartron-1260-1287"
+address = "TCPIP::192.0.2.2::1234::SOCKET"
+[instruments.matrix]
+driver = "modbus-relays"
+address = "tcp://192.0.2.3"
+[instruments.matrix.settings.routes]
+A1-smu = { cell = "A1", to = "smu", relays = [1, 2] }
+A1-eis = { cell = "A1", to = "eis", relays = [3, 4] }
+A2-eis = { cell = "A2", to = "eis", relays = [5, 6] }
+[channels.A1]
+source = "smu"
+impedance = "eis"
+switch = { instrument = "matrix", source_route = "A1-smu", impedance_route = "A1-eis" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ('"A1-eis" }', '"A1-eis" }', ""),
+        ('impedance_route = "A1-eis" }', 'impedance_route = "A3-eis" }', "'matrix' has no route 'A3-eis'"),
+        (
+            'impedance_route = "A1-eis" }',
+            'impedance_route = "A2-eis" }',
+            "its routes must be two, and of the same cell",
+        ),
+        (
+            'impedance_route = "A1-eis" }',
+            'impedance_route = "A1-smu" }',
+            "its routes must be two, and of the same cell",
+        ),
+        ('impedance = "eis"\n', "", "a 'switch' hands the cell from a 'source' to an 'impedance' instrument"),
+        ('instrument = "matrix"', 'instrument = "smu"', r"instrument 'smu' \(keithley-2450\) cannot be used as this"),
+    ],
+)
+def test_a_switch_needs_two_routes_of_one_cell_and_both_instruments(tmp_path, before, after, message):
+    path = tmp_path / "station.toml"
+    assert before in SWITCHED
+    path.write_text(SWITCHED.replace(before, after), encoding="utf-8")
+    if not message:
+        switch = read_config(path).channels["A1"].switch
+        assert switch is not None and switch.impedance_route == "A1-eis"
+        return
+    with pytest.raises(ConfigError, match=message):
+        read_config(path)

@@ -1,0 +1,176 @@
+"""Virtual force gauges and a virtual resistance meter that speak lines of text.
+
+Written from the makers' manuals as docs/instruments/ has them, and not from the drivers.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Mapping
+
+from drivers.simulated.clock import Clock, ScaledClock
+from drivers.simulated.server import LineInstrument, VirtualInstrument
+from drivers.simulated.wiring import WiredCell
+
+GRAVITY_m_s2 = 9.80665
+
+
+class VirtualMantracourt(LineInstrument):
+    """Stations of one bus, each with a force in N as its SYS: sign, five digits, `decimals` digits."""
+
+    resource = "socket://{host}:{port}"
+    terminator = b"\r"
+
+    def __init__(
+        self,
+        forces: Mapping[int, Callable[[], float]],
+        *,
+        decimals: int = 3,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        super().__init__(host, port)
+        self.forces, self.decimals = forces, decimals
+        self.flags = 0
+        self.received: list[str] = []
+
+    def answer(self, line: str) -> str | None:
+        self.received.append(line)
+        if len(line) < 6 or line[0] + line[4] != "!:" or not line[1:4].isdigit() or int(line[1:4]) not in self.forces:
+            return None  # not its station, or no message: nobody answers
+        width = 7 + self.decimals
+        match line[5:]:
+            case "SYS?":
+                return f"{self.forces[int(line[1:4])]():+0{width}.{self.decimals}f}"
+            case "FLAG?":
+                return f"{self.flags:+0{width}.{self.decimals}f}"
+            case "VER?":
+                return f"{3.1:+0{width}.{self.decimals}f}"
+            case "SERL?":
+                return f"{12345:+0{width}.{self.decimals}f}"
+            case "SERH?":
+                return f"{17:+0{width}.{self.decimals}f}"
+        return "?"
+
+
+class VirtualMtSics(LineInstrument):
+    """A balance that carries `force()` N; it displays g to 0.01 g, and overloads beyond `capacity_g`."""
+
+    resource = "socket://{host}:{port}"
+    terminator = b"\r\n"
+
+    def __init__(
+        self, force: Callable[[], float], *, capacity_g: float = 6100.0, host: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        super().__init__(host, port)
+        self.force, self.capacity_g = force, capacity_g
+        self.tare_g = 0.0
+        self.moving = self.busy = False
+        self.received: list[str] = []
+
+    def answer(self, line: str) -> str | None:
+        self.received.append(line)
+        gross_g = 1e3 * self.force() / GRAVITY_m_s2
+        match line:
+            case "S" | "SI" if gross_g > self.capacity_g:
+                return "S +"
+            case "S" | "SI" if gross_g < -20.0:
+                return "S -"
+            case "S" | "SI" if self.busy:
+                return "S I"
+            case "S" if self.moving:
+                return "S I"
+            case "S" | "SI":
+                return f"S {'D' if self.moving else 'S'} {gross_g - self.tare_g:10.2f} g"
+            case "T" if self.moving or self.busy:
+                return "T I"
+            case "T":
+                self.tare_g = gross_g
+                return f"T S {gross_g:10.2f} g"
+            case "@" | "I4":
+                return 'I4 A "B123456789"'
+            case "I2":
+                return 'I2 A "MS6002S (simulated) 6100.00 g"'
+        return "ES"
+
+
+class VirtualLineStream(VirtualInstrument):
+    """A sketch that prints `force()` in N `rate_Hz` times a second; when a client connects it boots, and says so."""
+
+    resource = "socket://{host}:{port}"
+
+    def __init__(
+        self,
+        force: Callable[[], float],
+        *,
+        clock: Clock | None = None,
+        rate_Hz: float = 10.0,
+        line: str = "{force:.3f} N",
+        boot_text: str = "HX711 scale v1.2\r\nready\r\n",
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        super().__init__(host, port)
+        self.force, self.clock, self.rate_Hz = force, clock or ScaledClock(), rate_Hz
+        self.line, self.boot_text = line, boot_text
+        self.received = b""
+
+    def serve(self, connection: socket.socket) -> None:
+        gone = threading.Event()
+        threading.Thread(target=self._hear, args=(connection, gone), daemon=True).start()
+        connection.sendall(self.boot_text.encode("ascii"))
+        while not gone.is_set():
+            connection.sendall(self.line.format(force=self.force()).encode("ascii") + b"\r\n")
+            self.clock.sleep(1.0 / self.rate_Hz)
+
+    def _hear(self, connection: socket.socket, gone: threading.Event) -> None:
+        try:
+            while chunk := connection.recv(4096):
+                self.received += chunk
+        except OSError:
+            pass  # the client went away
+        gone.set()
+
+
+class VirtualSerialAdc(LineInstrument):
+    """A board with a 16-bit converter: each cell's sensor from the supply to a tap, `reference_ohm` from it to ground.
+
+    The wire is docs/instruments/serial-adc.md's. `supply_V` and the range of ±4.096 V make the counts.
+    """
+
+    resource = "socket://{host}:{port}"
+    full_scale, range_V = 32767, 4.096
+
+    def __init__(
+        self,
+        sensors: Mapping[int, WiredCell],
+        *,
+        reference_ohm: float = 100e3,
+        supply_V: float = 3.3,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        super().__init__(host, port)
+        self.sensors, self.reference_ohm, self.supply_V = sensors, reference_ohm, supply_V
+        self.received: list[str] = []
+
+    def answer(self, line: str) -> str | None:
+        self.received.append(line)
+        if line == "?":
+            return self._sealed(f"CELLSTATION ADC 1,{len(self.sensors)},{self.full_scale}")
+        if line[:1] == "A" and line[1:].isdigit() and int(line[1:]) in self.sensors:
+            channel = int(line[1:])
+            resistance_ohm = self.sensors[channel].sensor_resistance_ohm()
+            tap_V = self.supply_V * self.reference_ohm / (self.reference_ohm + resistance_ohm)
+            return self._sealed(f"A{channel},{self._counts(tap_V)},{self._counts(self.supply_V)}")
+        return self._sealed("E")
+
+    def _counts(self, voltage_V: float) -> int:
+        return min(round(voltage_V / self.range_V * (self.full_scale + 1)), self.full_scale)
+
+    def _sealed(self, text: str) -> str:
+        parity = 0
+        for character in text:
+            parity ^= ord(character)
+        return f"{text}*{parity:02X}"
