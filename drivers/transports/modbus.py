@@ -6,13 +6,12 @@ Addresses: `tcp://host[:502]`, `rtu+tcp://host:port`, `serial:COM3?baud=9600&par
 
 from __future__ import annotations
 
-import contextlib
 import select
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
@@ -39,6 +38,7 @@ EXCEPTIONS = {
 _GARBLED = "are baud rate, parity, stop bits and unit id those of the device, is there one master only?"
 
 _Client: TypeAlias = ModbusTcpClient | ModbusSerialClient
+T = TypeVar("T")
 
 
 @dataclass
@@ -81,42 +81,57 @@ class ModbusLine:
 
     def read(self, register: int, count: int = 1, *, function: int = 3) -> tuple[int, ...]:
         """`count` holding (`function` 3) or input (4) registers from the 0-based `register` on."""
-        with self._exchange(f"read {count} from {register}, function {function}") as client:
-            ask = client.read_holding_registers if function == 3 else client.read_input_registers
-            reply = self._checked(ask(register, count=count, device_id=self.unit_id), function)
+
+        def ask(client: _Client) -> tuple[int, ...]:
+            read = client.read_holding_registers if function == 3 else client.read_input_registers
+            reply = self._checked(read(register, count=count, device_id=self.unit_id), function)
             if len(reply.registers) != count:
                 raise self._bad(f"{len(reply.registers)} registers where {count} were asked for")
-        return tuple(reply.registers)
+            return tuple(reply.registers)
+
+        return self._exchange(ask, f"read {count} from {register}, function {function}")
 
     def write(self, register: int, value: int) -> None:
         """Write one holding register (function 6); returns once the device has confirmed it."""
-        with self._exchange(f"write {value} to {register}") as client:
+
+        def tell(client: _Client) -> None:
             reply = self._checked(client.write_register(register, value, device_id=self.unit_id), 6)
             if reply.address != register or list(reply.registers) != [value]:
                 raise self._bad("the device confirmed another value or register than was written")
 
+        self._exchange(tell, f"write {value} to {register}")
+
     def write_many(self, register: int, values: Sequence[int]) -> None:
         """Write consecutive holding registers (function 16); returns once the device has confirmed it."""
-        with self._exchange(f"write {len(values)} from {register}") as client:
+
+        def tell(client: _Client) -> None:
             reply = self._checked(client.write_registers(register, list(values), device_id=self.unit_id), 16)
             if (reply.address, reply.count) != (register, len(values)):
                 raise self._bad("the device confirmed other registers than were written")
 
+        self._exchange(tell, f"write {len(values)} from {register}")
+
     def read_bits(self, first: int, count: int, *, function: int = 1) -> tuple[bool, ...]:
         """`count` coils (`function` 1) or discrete inputs (2) from the 0-based `first` on."""
-        with self._exchange(f"read {count} bits from {first}, function {function}") as client:
-            ask = client.read_coils if function == 1 else client.read_discrete_inputs
-            reply = self._checked(ask(first, count=count, device_id=self.unit_id), function)
+
+        def ask(client: _Client) -> tuple[bool, ...]:
+            read = client.read_coils if function == 1 else client.read_discrete_inputs
+            reply = self._checked(read(first, count=count, device_id=self.unit_id), function)
             if len(reply.bits) != 8 * ((count + 7) // 8):
                 raise self._bad(f"{len(reply.bits)} bits where {count} were asked for")
-        return tuple(reply.bits[:count])
+            return tuple(reply.bits[:count])
+
+        return self._exchange(ask, f"read {count} bits from {first}, function {function}")
 
     def write_bit(self, coil: int, on: bool) -> None:
         """Write one coil (function 5); returns once the device has confirmed it."""
-        with self._exchange(f"switch coil {coil} {'on' if on else 'off'}") as client:
+
+        def tell(client: _Client) -> None:
             reply = self._checked(client.write_coil(coil, on, device_id=self.unit_id), 5)
             if reply.address != coil or list(reply.bits) != [on]:
                 raise self._bad("the device confirmed another coil or state than was written")
+
+        self._exchange(tell, f"switch coil {coil} {'on' if on else 'off'}")
 
     def close(self) -> None:
         """Leave the line; its connection is closed when the last unit has left. May be called twice."""
@@ -129,9 +144,8 @@ class ModbusLine:
                 del _wires[self.address]
         self._wire = None
 
-    @contextlib.contextmanager
-    def _exchange(self, what: str) -> Iterator[_Client]:
-        """The connected client; any failure inside becomes a typed error, and the connection is given up."""
+    def _exchange(self, act: Callable[[_Client], T], what: str) -> T:
+        """Do it with the connected client; any failure becomes a typed error, and the connection is given up."""
         if self._wire is None:
             raise Unreachable("the line is closed", instrument=self.instrument, address=self.address)
         wire = self._wire
@@ -141,7 +155,7 @@ class ModbusLine:
             wire.client.transaction.trace_packet = self._trace
             wire.client.comm_params.timeout_connect = self.timeout_s
             try:
-                yield wire.client
+                return act(wire.client)
             except (ConnectionException, OSError) as error:
                 self._tap.noted("lost")
                 _close(wire.client)
