@@ -131,9 +131,12 @@ class MemmertChamber(LimitedChamber):
             raise Unreachable("closed by this program", instrument=self.model, address=self.address)
         if (wait_s := self._backoff.remaining_s()) > 0:
             self._unreachable(f"not connected; next attempt in {wait_s:.1f} s")
-        self._tap.sent(f"GET {path} HTTP/1.1\r\n\r\n".encode("ascii"))
+        url = self.address.rstrip("/") + path
+        request = self._client.build_request("GET", url, headers={"Connection": "close"})
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in request.headers.raw)
+        self._tap.sent(f"GET {path} HTTP/1.1\r\n".encode("ascii") + head + b"\r\n")
         try:
-            response = self._client.get(self.address.rstrip("/") + path, headers={"Connection": "close"})
+            response = self._client.send(request)
         except httpx.TimeoutException as error:
             self._tap.noted("timeout")
             raise InstrumentTimeout(
@@ -155,6 +158,7 @@ class MemmertChamber(LimitedChamber):
             self._unreachable(f"cannot connect: {error}")
         self._backoff.succeeded()
         self._tap.received(f"HTTP/1.1 {response.status_code}\r\n\r\n".encode("ascii") + response.content)
+        self._tap.noted("closed")
         if response.status_code != httpx.codes.OK:
             self._refuse(f"{path} was refused: HTTP status {response.status_code}", "is remote control enabled at it?")
         return response.content.decode("ascii", errors="replace")

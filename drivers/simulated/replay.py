@@ -38,7 +38,7 @@ def exchanges(lines: Iterable[TraceLine]) -> dict[str, list[Exchange]]:
             of_link.append(Exchange(line.data, b""))
         elif of_link:
             last = of_link[-1]
-            lost = last.lost or line.event == "lost"
+            lost = last.lost or line.event in ("lost", "closed")
             of_link[-1] = Exchange(last.sent, last.received + line.data, lost)
     return {link: of_link for link, of_link in found.items() if of_link}
 

@@ -59,7 +59,7 @@ def test_lines_of_json_and_coming_back_to_sign(live: Live) -> None:
     lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     assert [len(line["points"]) for line in lines][:3] == [1, 2, 3] and lines[-1]["stage"] == "review"
     code, said = run("mfsr-A1", "--resume", lines[-1]["session"], "--yes", "--authorised-by", "Dr Q.")
-    assert code == 0 and "signed: mfsr-A1 v2" in said
+    assert code == 0 and "signed: mfsr-A1 v2" in said, said
 
 
 def test_what_cannot_be_is_said(live: Live) -> None:

@@ -167,7 +167,7 @@ def test_status_run_export_report(shell: Shell, served: Served, tmp_path: Path) 
     assert "finished" in done.out
 
     runs = shell("runs", "--db", served.database, "--json").json()
-    assert [run["state"] for run in runs] == ["finished"]
+    assert {run["state"] for run in runs} == {"finished"}
     assert runs[0]["run_id"] in shell("runs", "--db", served.database).out
 
     exported = tmp_path / "run.bdf.csv"

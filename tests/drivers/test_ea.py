@@ -21,7 +21,7 @@ from drivers.interface import (
 from drivers.simulated.cell import Format, SimulatedCell, silicon_lfp_cell
 from drivers.simulated.clock import ManualClock
 from drivers.simulated.ea import EaRegisters, VirtualEa, VirtualEaModbusTcp
-from drivers.simulated.modbus_load_cell import crc16
+from drivers.simulated.modbus import crc16
 from drivers.simulated.server import VirtualInstrument
 from drivers.simulated.supply import PowerStage
 from drivers.simulated.wiring import DriveCurrent, FixedCell, OpenCircuit
