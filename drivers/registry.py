@@ -24,10 +24,13 @@ GROUP = "cellstation.drivers"
 OWN = "cellstation"
 
 BUILT_IN: dict[str, str] = {
+    "arbin-cti": "drivers.arbin:ArbinCti",
     "keithley-2450": "drivers.keithley2450:Keithley2450",
     "keithley-2700": "drivers.keithley2700:Keithley2700",
     "keithley-daq6510": "drivers.keithley_daq6510:KeithleyDaq6510",
     "keysight-3446x": "drivers.keysight3446x:Keysight3446x",
+    "maccor-direct": "drivers.maccor_direct:MaccorDirect",
+    "maccor-macnet": "drivers.maccor:MaccorMacNet",
     "modbus-load-cell": "drivers.modbus_load_cell:ModbusLoadCell",
     "neware-bts": "drivers.neware_bts:NewareBts",
     "simserv": "drivers.simserv:SimServChamber",
