@@ -215,6 +215,13 @@ class Question:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoredProcedure:
+    """What a cycler does by a procedure that is stored on it; nobody else knows what that is."""
+
+    name: str
+
+
 Setpoint: TypeAlias = (
     ConstantCurrent
     | MeasuredRate
@@ -227,6 +234,7 @@ Setpoint: TypeAlias = (
     | ChamberTemperature
     | StackPressure
     | Question
+    | StoredProcedure
 )
 
 
@@ -241,6 +249,7 @@ class Kind(StrEnum):
     TEMPERATURE = "temperature"  # ChamberTemperature; rests meanwhile
     STACK_PRESSURE = "stack pressure"  # StackPressure; rests meanwhile
     PROMPT = "prompt"  # Question; rests meanwhile
+    PROCEDURE = "procedure"  # StoredProcedure
 
 
 # --- recording and marking

@@ -18,6 +18,7 @@ from drivers.interface import (
     ImpedanceSource,
     Instrument,
     PressureFrame,
+    ProcedureCycler,
     ProgramCycler,
     ResistanceMeter,
     Source,
@@ -69,8 +70,8 @@ class InstrumentSection(Model):
     trace: Path | None = Field(None, description="file that every exchange is recorded to, as JSON lines")
 
 
-class CyclerChannel(Model):
-    """A channel of a cycler that runs whole programs alone."""
+class CyclerSection(Model):
+    """A channel of a cycler that runs whole programs, or its own stored procedures, alone."""
 
     instrument: str
     channel: str
@@ -88,7 +89,7 @@ class ChannelSection(Model):
     """A position for a cell, with the instruments bound to it."""
 
     source: str | None = None
-    cycler: CyclerChannel | None = None
+    cycler: CyclerSection | None = None
     impedance: str | None = None
     sensor: SensorBinding | None = None
     chamber: str | None = Field(None, description="that the cell is in; several channels may name one")
@@ -173,9 +174,10 @@ def _instrument_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
 
 def _reference_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
     for name, channel in config.channels.items():
-        used: dict[str, tuple[str | None, type]] = {
+        cycler = channel.cycler.instrument if channel.cycler else None
+        used: dict[str, tuple[str | None, *tuple[type, ...]]] = {
             "source": (channel.source, Source),
-            "cycler": (channel.cycler.instrument if channel.cycler else None, ProgramCycler),
+            "cycler": (cycler, ProgramCycler, ProcedureCycler),
             "impedance": (channel.impedance, ImpedanceSource),
             "sensor": (channel.sensor.meter if channel.sensor else None, ResistanceMeter),
             "chamber": (channel.chamber, Chamber),
@@ -183,7 +185,7 @@ def _reference_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
             "frame": (channel.frame, PressureFrame),
             "trigger": (channel.trigger, TriggerOutput),
         }
-        for key, (wanted, capability) in used.items():
+        for key, (wanted, *capabilities) in used.items():
             place = ("channels", name, key)
             if wanted is None:
                 continue
@@ -192,8 +194,10 @@ def _reference_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
                 yield place, f"there is no instrument '{wanted}'; there are: {known}"
                 continue
             driver = config.instruments[wanted].driver
-            if (cls := _usable(driver)) is not None and not has_capability(cls, capability):
-                yield place, f"instrument '{wanted}' ({driver}) cannot be used as this: it is no {capability.__name__}"
+            cls = _usable(driver)
+            if cls is not None and not any(has_capability(cls, capability) for capability in capabilities):
+                names = " and no ".join(capability.__name__ for capability in capabilities)
+                yield place, f"instrument '{wanted}' ({driver}) cannot be used as this: it is no {names}"
 
 
 def _usable(driver: str) -> type[Instrument] | None:
@@ -226,6 +230,7 @@ def _shared_positions(config: StationConfig) -> Iterator[tuple[Place, str]]:
 CAPABILITIES: tuple[type, ...] = (
     Source,
     ProgramCycler,
+    ProcedureCycler,
     ImpedanceSource,
     ResistanceMeter,
     ForceGauge,

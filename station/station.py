@@ -21,6 +21,7 @@ from drivers.interface import (
     Instrument,
     NoReading,
     PressureFrame,
+    ProcedureCycler,
     ProgramCycler,
     ResistanceMeter,
     Source,
@@ -33,13 +34,16 @@ from protocols import library
 from protocols.cell import read_cell
 from protocols.compile import Protocol, read_protocol
 from protocols.document import DocumentError
+from protocols.limits import Limits
 from protocols.program import Kind
 from station.channel import Channel, ChannelError, Surroundings
-from station.config import ChannelSection, InstrumentSection, StationConfig, has_capability
-from station.cycler_channel import CyclerChannel, CyclerFeed, feed_period_s
+from station.config import ChannelSection, CyclerSection, InstrumentSection, StationConfig, has_capability
+from station.cycler_channel import CyclerChannel
+from station.cycler_feed import CyclerFeed, feed_period_s, read_procedures, read_programs
 from station.environment import Environment, Gauge, watch
 from station.host_channel import HostChannel
 from station.journal import Journal
+from station.procedure_channel import ProcedureChannel
 from station.readings import CellView, ChannelState, Level, ProtocolView, RunState, RunView, StationView
 from station.run import Request, Run, prepare, revive, snapshot
 from station.safety import LimitsInForce
@@ -68,7 +72,7 @@ class Station:
         self._workers = {
             name: Worker(name, _opener(name, instrument)) for name, instrument in config.instruments.items()
         }
-        self._feeds: dict[str, CyclerFeed] = {}
+        self._feeds: dict[str, CyclerFeed[Any, Any]] = {}
         self._sensors: list[Sensor] = []
         self._thermometers: dict[str, Gauge] = {}
         self._frames: dict[str, Gauge] = {}
@@ -282,12 +286,27 @@ class Station:
         limits = section.limits.limits()
         sensor, environment = self._sensor(section), self._environment(section)
         if section.cycler is not None:
-            feed = self._feed(section.cycler.instrument)
-            return CyclerChannel(name, self._around, limits, sensor, feed, section.cycler.channel, environment)
+            return self._cycler_channel(name, section.cycler, limits, sensor, environment)
         assert section.source is not None
         source = self._worker(section.source, Source)  # type: ignore[type-abstract]
         impedance = self._worker(section.impedance, ImpedanceSource) if section.impedance else None  # type: ignore[type-abstract]
         return HostChannel(name, self._around, limits, sensor, source, impedance, environment)
+
+    def _cycler_channel(
+        self, name: str, cycler: CyclerSection, limits: Limits, sensor: Sensor | None, environment: Environment
+    ) -> Channel:
+        """A cycler is sent whole programs, or told which of its own to run."""
+        instrument, position, around = cycler.instrument, cycler.channel, self._around
+        driver = DRIVERS.get(self.config.instruments[instrument].driver)
+        if driver is None or not has_capability(driver, ProcedureCycler):
+            if instrument not in self._feeds:
+                worker = self._worker(instrument, ProgramCycler)  # type: ignore[type-abstract]
+                self._feeds[instrument] = CyclerFeed(worker, read_programs)
+            return CyclerChannel(name, around, limits, sensor, self._feeds[instrument], position, environment)
+        if instrument not in self._feeds:
+            self._feeds[instrument] = CyclerFeed(self._worker(instrument, ProcedureCycler), read_procedures)
+        feed, holds = self._feeds[instrument], bool(getattr(driver, "holds_protection", False))
+        return ProcedureChannel(name, around, limits, sensor, feed, position, environment, holds_protection=holds)
 
     def _environment(self, section: ChannelSection) -> Environment:
         """The thermometer at the cell, or else the chamber's own; each instrument is read once for all channels."""
@@ -315,11 +334,6 @@ class Station:
         sensor = Sensor(bound.name, bound.meter, bound.channel, calibration, self.config.station.lost_after)
         self._sensors.append(sensor)
         return sensor
-
-    def _feed(self, name: str) -> CyclerFeed:
-        if name not in self._feeds:
-            self._feeds[name] = CyclerFeed(self._worker(name, ProgramCycler))  # type: ignore[type-abstract]
-        return self._feeds[name]
 
     def _worker(self, name: str, capability: type[I]) -> Worker[I]:
         """The instrument's worker; raises where its driver does not have the capability that a channel wants."""
