@@ -40,7 +40,7 @@ class ArborFg50:
                 raise WrongInstrument(f"{identity[:60]!r} answered", instrument=self.model, address=address)
             self._line.write(f":SENS:RATE {rate_Hz}")
         except BaseException:
-            self._line.close()
+            self._line.end()
             raise
 
     def identify(self) -> str:
@@ -58,7 +58,7 @@ class ArborFg50:
         """Nothing to do: the gauge drives nothing."""
 
     def close(self) -> None:
-        self._line.close()
+        self._line.end()
 
     def __enter__(self) -> Self:
         return self

@@ -157,7 +157,9 @@ class Wiring:
     def _instrument(self, name: str, capability: type[I]) -> I:
         if name not in self._open:
             section = self.config.instruments[name]
-            self._open[name] = open_instrument(section.driver, section.address, section.settings, name=name)
+            self._open[name] = open_instrument(
+                section.driver, section.address, section.settings, name=name, trace=section.trace
+            )
         instrument = self._open[name]
         assert isinstance(instrument, capability)  # the configuration was checked
         return instrument

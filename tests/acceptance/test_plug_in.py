@@ -75,7 +75,7 @@ def test_the_suite_catches_a_driver_that_takes_anything_for_a_number(site: Path,
     test = shutil.copy(TEMPLATE / "tests" / "test_conformance.py", tmp_path)
     environment = {"CELLSTATION_EXHAUSTIVE": "1"}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-k", "any_byte and (doubled or garbled)", str(test)],
+        [sys.executable, "-m", "pytest", "-q", "-n", "0", "-k", "any_byte", str(test)],
         capture_output=True,
         text=True,
         cwd=tmp_path,

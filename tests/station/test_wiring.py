@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.interface import NoReading, Resistance
+from drivers.interface import Current, NoReading, Protection, Resistance
+from drivers.keithley2450 import Keithley2450
+from drivers.registry import BUILT_IN
 from drivers.simulated.clock import ManualClock, ScaledClock
 from drivers.simulated.keithley2450 import VirtualKeithley2450
 from drivers.simulated.keithley_daq6510 import VirtualKeithleyDaq6510
@@ -19,6 +21,7 @@ from drivers.simulated.wiring import DriveCurrent, FixedCell, OpenCircuit
 from station.cli.wiring import Wiring
 from station.config import StationConfig, read_config
 from station.wiring import BASELINE_SCANS, CHANGED_SCANS, Outcome, Place, TouchTest, compare_voltages
+from tests.acceptance.frame import VirtualFrame
 
 A, B, C = ("scanner", 101), ("scanner", 102), ("scanner", 103)
 OWNERS: dict[Place, str] = {A: "A1", B: "B1", C: "C1"}
@@ -201,12 +204,30 @@ def test_nobody_presses(make) -> None:  # type: ignore[no-untyped-def]
     assert sensor.outcome is Outcome.UNCLEAR
 
 
+def test_a_frame_that_moves_a_little_and_back(make, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setitem(BUILT_IN, "frame-1", "tests.acceptance.frame:Frame")
+    bench, said = make(), []
+    with VirtualFrame(ScaledClock(1e3), time_constant_s=1.0) as frame:
+        bench.servers["scanner"].sensors[101] = lambda: 288e3 * (1e5 / frame._now()) ** 2
+        text = bench.path.read_text().replace("[channels.A1]", '[channels.A1]\nframe = "press"')
+        text += f'[instruments.press]\ndriver = "frame-1"\naddress = "{frame.address}"\n'
+        bench.path.write_text(text)
+        wiring = Wiring(read_config(bench.path), said.append, seconds=5, move_frames=True)
+        (sensor, _) = wiring.check(["A1"])
+        assert sensor.outcome is Outcome.RIGHT
+        assert said == ["Channel A1: its frame moves from 100 by 10 kPa and back."]
+        assert frame.goal_Pa == 1e5
+        limits = 'limits = { pressure = { above = "105 kPa" } }'
+        bench.path.write_text(text.replace('frame = "press"', f'frame = "press"\n{limits}'))
+        wiring = Wiring(read_config(bench.path), said.append, seconds=5, move_frames=True)
+        (sensor, _) = wiring.check(["A1"])
+        assert "leaves no room to move within the channel's limits" in sensor.text
+        assert frame.goal_Pa == 1e5
+
+
 def test_a_source_that_is_on_is_left_alone_and_stays_on(make) -> None:  # type: ignore[no-untyped-def]
     bench = make()
     smu = bench.servers["smu-A1"]
-    from drivers.interface import Current, Protection
-    from drivers.keithley2450 import Keithley2450
-
     driver = Keithley2450(smu.address, timeout_s=1.0)
     driver.apply(Current(1e-3), Protection(1.0, 4.2, 0.01))
     driver.leave()
