@@ -34,6 +34,8 @@ def abilities_of(config: StationConfig, channel: ChannelSection) -> Abilities:
     if channel.cycler is not None:  # what it cannot be told otherwise, `for_cycler` says
         procedures = True if runs_procedures(config, channel) else None
         return Abilities(has_pressure=has_pressure, has_temperature=has_temperature, has_procedures=procedures)
+    if channel.exports is not None:
+        return Abilities(has_impedance=False, has_chamber=False, has_frame=False, has_procedures=False)
     speed = config.simulation.speed if config.simulation else 1.0
     source = _driver(config, channel.source)
     impedance = _driver(config, channel.impedance)
@@ -61,6 +63,9 @@ def problems_on(program: Program, cell: Cell, config: StationConfig, channel: Ch
     """What would be refused when the run starts there, as far as it is known without the instruments."""
     limits = _limits(program, cell, config, channel)
     found = [*check_channel(program, abilities_of(config, channel)), *beyond_limits(program, limits)]
+    if channel.exports is not None:
+        said = "this channel is of a tester that cannot be controlled: its exports become runs, and nothing starts here"
+        found.append(Problem(program.file, 1, 1, said))
     if channel.cycler is not None:
         try:
             if runs_procedures(config, channel):

@@ -77,6 +77,19 @@ class CyclerSection(Model):
     channel: str
 
 
+class ExportsSection(Model):
+    """A folder that a tester without remote control exports to; its files become runs of the channel."""
+
+    folder: Path
+    files: str = Field("*.csv", min_length=1, description="which of its files are this channel's: '*_007_3*.txt'")
+    cell: str | None = Field(None, description="name of the cell's file; otherwise a run has its export's name")
+    clock_offset: Seconds = Field(0.0, description="how far the tester's clock is ahead of the station's")
+    settle: Seconds = Field(10.0, gt=0, description="a file that was not changed for so long is whole")
+    every: Seconds = Field(10.0, gt=0, description="how often the folder is looked at")
+    record: Seconds = Field(5.0, gt=0, description="how often the pressure is kept")
+    pressures: Path = Field(Path("pressures"), description="folder that the pressure is kept in meanwhile")
+
+
 class SensorBinding(Model):
     """The pressure sensor of a channel: which meter reads it where, and its name among the calibrations."""
 
@@ -90,6 +103,7 @@ class ChannelSection(Model):
 
     source: str | None = None
     cycler: CyclerSection | None = None
+    exports: ExportsSection | None = None
     impedance: str | None = None
     sensor: SensorBinding | None = None
     chamber: str | None = Field(None, description="that the cell is in; several channels may name one")
@@ -100,8 +114,8 @@ class ChannelSection(Model):
 
     @model_validator(mode="after")
     def _driven(self) -> ChannelSection:
-        if (self.source is None) == (self.cycler is None):
-            raise ValueError("a channel has either a 'source' or a 'cycler'")
+        if sum(each is not None for each in (self.source, self.cycler, self.exports)) != 1:
+            raise ValueError("a channel has either a 'source' or a 'cycler', or 'exports' of a tester")
         return self
 
 
@@ -215,6 +229,8 @@ def _shared_positions(config: StationConfig) -> Iterator[tuple[Place, str]]:
             positions.append(("source", ("source", channel.source)))
         if channel.cycler:
             positions.append(("cycler", ("cycler", channel.cycler.instrument, channel.cycler.channel)))
+        if channel.exports:
+            positions.append(("exports", ("exports", str(channel.exports.folder), channel.exports.files)))
         if channel.frame:
             positions.append(("frame", ("frame", channel.frame)))
         if channel.sensor:
@@ -261,7 +277,15 @@ def _absolute(config: StationConfig, folder: Path) -> StationConfig:
         name: each.model_copy(update={"trace": folder / each.trace}) if each.trace else each
         for name, each in config.instruments.items()
     }
-    return config.model_copy(update={"station": resolved, "instruments": instruments})
+    channels = {name: _with_absolute_exports(each, folder) for name, each in config.channels.items()}
+    return config.model_copy(update={"station": resolved, "instruments": instruments, "channels": channels})
+
+
+def _with_absolute_exports(channel: ChannelSection, folder: Path) -> ChannelSection:
+    if (exports := channel.exports) is None:
+        return channel
+    folders = {"folder": folder / exports.folder, "pressures": folder / exports.pressures}
+    return channel.model_copy(update={"exports": exports.model_copy(update=folders)})
 
 
 def absolute_url(database: str, folder: PurePath) -> str:

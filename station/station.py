@@ -49,6 +49,7 @@ from station.run import Request, Run, prepare, revive, snapshot
 from station.safety import LimitsInForce
 from station.sensors import Sensor, scan
 from station.store import Archive, Writer, upgrade
+from station.watched_folder import WatchedChannel
 from station.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -163,6 +164,8 @@ class Station:
                     run_id=stored.run_id,
                 )
                 continue
+            if isinstance(channel, WatchedChannel):
+                continue  # an import that the station died in: it is done again from its file
             try:
                 channel.restore(revive(stored), checkpoint)
             except DocumentError as error:
@@ -287,6 +290,17 @@ class Station:
         sensor, environment = self._sensor(section), self._environment(section)
         if section.cycler is not None:
             return self._cycler_channel(name, section.cycler, limits, sensor, environment)
+        if section.exports is not None:
+            return WatchedChannel(
+                name,
+                self._around,
+                sensor,
+                section.exports,
+                self.archive,
+                self.config.station.cells,
+                lambda: self._depends_on(name),
+                simulated=self.simulated,
+            )
         assert section.source is not None
         source = self._worker(section.source, Source)  # type: ignore[type-abstract]
         impedance = self._worker(section.impedance, ImpedanceSource) if section.impedance else None  # type: ignore[type-abstract]

@@ -145,7 +145,8 @@ class Wiring:
             if source.output_is_on():
                 return "its source's output is on: it is left alone"
             return source.measure().voltage_V
-        assert section.cycler is not None
+        if section.cycler is None:
+            return "its tester is not reached from here"
         cycler = self._instrument(section.cycler.instrument, Instrument)  # type: ignore[type-abstract]
         status = _status(cycler, section.cycler.channel)
         if status.state in (CyclerState.RUNNING, CyclerState.PAUSED, CyclerState.UNKNOWN) or status.measurement is None:
