@@ -205,7 +205,7 @@ def test_a_station_that_is_gone_for_a_while_goes_on_with_the_run(bench: Bench, c
         wait_until(lambda: bench.current_A(channel) > 1e-3, what="for a current")
         live.shut_down()
     assert bench.tester(channel) is State.RUNNING, "it goes on alone"
-    time.sleep(0.5)
+    time.sleep(3.0)
     with bench.station() as live:
         wait_until(lambda: live.channel(channel).state is ChannelState.RUNNING)
         known = live.client.run(run_id).readings
@@ -214,7 +214,8 @@ def test_a_station_that_is_gone_for_a_while_goes_on_with_the_run(bench: Bench, c
         assert bench.current_A(channel) == 0.0
         frame = live.station.archive.frame(run_id)
     passed_Ah = bench.cells[channel].state().charge_passed_C / 3600
-    assert frame["net_capacity_Ah"].iloc[-1] == pytest.approx(passed_Ah, rel=0.05), "what was passed meanwhile too"
+    unseen_Ah = CURRENT_A * SPEED * 1.0 / 3600  # between the last look and the end of a stop, on a busy machine
+    assert frame["net_capacity_Ah"].iloc[-1] == pytest.approx(passed_Ah, abs=unseen_Ah), "what was passed meanwhile too"
     assert bench.tester(channel) is not State.RUNNING
     tester = bench.maccor if channel == "M1" else bench.arbin
     assert tester.channels[0].starts == 1
