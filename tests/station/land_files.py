@@ -8,8 +8,10 @@ ENGLISH = (
     "Record,TestTime/Sec,StepTime/Sec,Current/mA,Capacity/mAh,SpeCap/mAh/g,Voltage/V,Energy/mWh,SysTime,,"
     "Cycle-Index,Step-Index,Step-State"
 )
-CHINESE = "记录序号 测试时间 步骤时间 电流/A 容量/Ah 比容量/mAh/g 电压/V 能量/Wh 系统时间 循环序号 工步序号 工步状态".replace(
-    " ", "\t"
+CHINESE = (
+    "记录序号 测试时间 步骤时间 电流/A 容量/Ah 比容量/mAh/g 电压/V 能量/Wh 系统时间 循环序号 工步序号 工步状态".replace(
+        " ", "\t"
+    )
 )
 BEGAN = datetime(2025, 3, 1, 12, 0, 0).timestamp()
 STEPS = (("R", 0.0, 6), ("RateC", 1.0, 11), ("RateD", -1.0, 11), ("RateC", 1.0, 6))
