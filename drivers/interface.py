@@ -216,6 +216,38 @@ class CyclerRecord:
     step_energy_Wh: float
 
 
+# --- cyclers that run procedures of their own
+
+
+class Activity(enum.Enum):
+    """What a cycler does with a cell now, as far as it says."""
+
+    REST = "rest"
+    CHARGE = "charge"
+    DISCHARGE = "discharge"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcedureStatus:
+    """What a cycler shows of a channel that runs a procedure stored on it.
+
+    `counted_Ah` is the charge as the cycler counts it, signed; it may be counted from anywhere, so that only the
+    difference of two that belong to one step means something. None where it is not said.
+    """
+
+    state: CyclerState
+    label: str  # of the test, as given at its start; "" where there is none
+    procedure: str
+    step: str  # as the cycler names it; "" when idle
+    activity: Activity
+    test_time_s: float
+    step_time_s: float
+    measurement: Measurement | None
+    counted_Ah: float | None = None
+    reason: str = ""  # why it stands, in the cycler's words
+
+
 # ---------------------------------------------------------------------------------------------
 # Capabilities
 
@@ -442,4 +474,32 @@ class ProgramCycler(Instrument, Protocol):
 
     def go_to_step(self, channel: str, step: int) -> None:
         """Jump to a step (1-based) of the running program."""
+        ...
+
+
+@runtime_checkable
+class ProcedureCycler(Instrument, Protocol):
+    """A cycler that runs procedures stored on it, by their names; channels are named by the vendor's address.
+
+    Its records stay with the cycler: what is known here is what it shows when it is asked.
+    """
+
+    holds_protection: ClassVar[bool]  # whether `protection` is put into the instrument; else its procedure's own holds
+
+    def check_procedure(self, channel: str, procedure: str, label: str, protection: Protection) -> None:
+        """Raise `OutOfRange` or `Refused` where this would not start, as far as can be known; changes nothing."""
+        ...
+
+    def start_procedure(self, channel: str, procedure: str, label: str, protection: Protection) -> None:
+        """Start once; returns when the channel is seen running under `label`, which no other test has."""
+        ...
+
+    def procedure_status(self, channels: Sequence[str]) -> Mapping[str, ProcedureStatus]: ...
+
+    def stop(self, channel: str) -> None:
+        """Stop, and return only when the instrument says that the channel is stopped."""
+        ...
+
+    def proceed(self, channel: str) -> None:
+        """Continue a paused test."""
         ...

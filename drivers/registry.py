@@ -25,6 +25,7 @@ GROUP = "cellstation.drivers"
 OWN = "cellstation"
 
 BUILT_IN: dict[str, str] = {
+    "arbin-cti": "drivers.arbin:ArbinCti",
     "ascii2": "drivers.ascii2:Ascii2Chamber",
     "binder-mb1": "drivers.binder:BinderMb1",
     "binder-mb2": "drivers.binder:BinderMb2",
@@ -44,6 +45,8 @@ BUILT_IN: dict[str, str] = {
     "keysight-34970a": "drivers.keysight34970a:Keysight34970A",
     "keysight-34970a-switch": "drivers.scpi_switch:Keysight34970Switch",
     "line-stream": "drivers.line_stream:LineStream",
+    "maccor-direct": "drivers.maccor_direct:MaccorDirect",
+    "maccor-macnet": "drivers.maccor:MaccorMacNet",
     "mantracourt-ascii": "drivers.mantracourt:MantracourtAscii",
     "memmert-atmoweb": "drivers.memmert:MemmertChamber",
     "modbus-load-cell": "drivers.modbus_load_cell:ModbusLoadCell",

@@ -36,6 +36,7 @@ class Abilities:
     has_temperature: bool | None = None
     has_chamber: bool | None = None
     has_frame: bool | None = None
+    has_procedures: bool | None = None
 
 
 def check_channel(program: Program, abilities: Abilities) -> tuple[Problem, ...]:
@@ -88,6 +89,8 @@ def _missing_instruments(step: Step, abilities: Abilities) -> Iterator[str]:
         yield "the channel has no chamber to set; bind one, or ask for it with a 'prompt'"
     if step.kind is Kind.STACK_PRESSURE and abilities.has_frame is False:
         yield "the channel has no driven frame to set; bind one, or ask for it with a 'prompt'"
+    if step.kind is Kind.PROCEDURE and abilities.has_procedures is False:
+        yield "the channel has no cycler that runs stored procedures; write the steps themselves"
     pressures = (Quantity.PRESSURE, Quantity.PRESSURE_CHANGE, Quantity.PRESSURE_SLOPE)
     if measured.intersection(pressures) and abilities.has_pressure is False and step.kind is not Kind.STACK_PRESSURE:
         yield "the channel has no pressure sensor for this end; bind one ('sensor' in station.toml), or end by a time"

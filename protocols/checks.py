@@ -26,8 +26,8 @@ from protocols.program import (
     time_in_words,
 )
 
-ENDS_BY_ITSELF = (Kind.IMPEDANCE, Kind.RAMP, Kind.PROMPT)
-"""When the sweep is measured, the last potential reached, or the question answered."""
+ENDS_BY_ITSELF = (Kind.IMPEDANCE, Kind.RAMP, Kind.PROMPT, Kind.PROCEDURE)
+"""When the sweep is measured, the last potential reached, the question answered, or the cycler is done."""
 
 _OF_CYCLES = (Quantity.RETENTION, Quantity.EFFICIENCY)
 _SIGNED = (Quantity.VOLTAGE, Quantity.STATE_OF_CHARGE, Quantity.NET_CAPACITY)
@@ -38,6 +38,7 @@ def check(program: Program) -> tuple[Problem, ...]:
     """Every mistake that shows in the program alone, in the order of the file."""
     found = [
         *itertools.chain.from_iterable(_in_step(program, step) for step in program.steps()),
+        *_procedures_among_others(program),
         *_undefined_loop_ends(program),
         *_never_entered(program),
         *_never_left(program),
@@ -54,6 +55,13 @@ def in_order(problems: list[Problem]) -> tuple[Problem, ...]:
 def problem_at(step: Step, message: str) -> Problem:
     """A problem where the step was written."""
     return Problem(step.file, step.line, step.column, message)
+
+
+def _procedures_among_others(program: Program) -> Iterator[Problem]:
+    """A cycler that runs alone tells nobody when to go on."""
+    for step in program.steps():
+        if step.kind is Kind.PROCEDURE and (len(program.operations) > 1 or program.markers or step.markers):
+            yield problem_at(step, "a stored procedure is the only step of its protocol, without loops and markers")
 
 
 # --- the ends of one step

@@ -590,6 +590,17 @@ class Prompt(Model):
         return {"say": data} if isinstance(data, str) else data
 
 
+class Procedure(Model):
+    """Have the channel's cycler run a procedure that is stored on it; the only step of its protocol."""
+
+    run: str = Field(min_length=1, description="the name that the cycler has it under")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain(cls, data: Any) -> Any:
+        return {"run": data} if isinstance(data, str) else data
+
+
 # --- steps
 
 
@@ -654,6 +665,7 @@ class Step(Model):
         "temperature",
         "stack_pressure",
         "prompt",
+        "procedure",
         "marker",
         "include",
         "steps",
@@ -684,6 +696,7 @@ class Step(Model):
     temperature: SetTemperature | None = None
     stack_pressure: SetStackPressure | None = None
     prompt: Prompt | None = None
+    procedure: Procedure | None = None
     marker: Marker | None = None
     include: Include | None = None
     steps: tuple[Step, ...] | None = Field(None, min_length=1)

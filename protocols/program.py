@@ -254,6 +254,13 @@ class Question:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class StoredProcedure:
+    """What a cycler does by a procedure that is stored on it; nobody else knows what that is."""
+
+    name: str
+
+
 Setpoint: TypeAlias = (
     ConstantCurrent
     | MeasuredRate
@@ -266,6 +273,7 @@ Setpoint: TypeAlias = (
     | ChamberTemperature
     | StackPressure
     | Question
+    | StoredProcedure
 )
 
 
@@ -280,6 +288,7 @@ class Kind(StrEnum):
     TEMPERATURE = "temperature"  # ChamberTemperature; rests meanwhile
     STACK_PRESSURE = "stack pressure"  # StackPressure; rests meanwhile
     PROMPT = "prompt"  # Question; rests meanwhile
+    PROCEDURE = "procedure"  # StoredProcedure
 
 
 # --- recording and marking

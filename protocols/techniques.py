@@ -31,6 +31,7 @@ from protocols.program import (
     Repeat,
     StackPressure,
     Step,
+    StoredProcedure,
     SweepPlan,
     VoltageRamp,
 )
@@ -526,6 +527,10 @@ def _prompt(builder: Builder, here: Here, body: language.Prompt) -> None:
     builder.step(here, Kind.PROMPT, Question(body.say), ends)
 
 
+def _procedure(builder: Builder, here: Here, body: language.Procedure) -> None:
+    builder.step(here, Kind.PROCEDURE, StoredProcedure(body.run), detail=body.run)
+
+
 _TECHNIQUES: Mapping[str, Callable[[Builder, Here, Any], None]] = {
     "rest": _rest,
     "charge": _charge,
@@ -545,5 +550,6 @@ _TECHNIQUES: Mapping[str, Callable[[Builder, Here, Any], None]] = {
     "temperature": _temperature,
     "stack_pressure": _stack_pressure,
     "prompt": _prompt,
+    "procedure": _procedure,
     "marker": _marker,
 }

@@ -236,6 +236,7 @@ _TECHNIQUES: Mapping[str, Callable[[Any], str]] = {
     "temperature": _temperature,
     "stack_pressure": _stack_pressure,
     "prompt": lambda body: f"ask: {body.say}",
+    "procedure": lambda body: f"stored procedure {body.run}",
     "marker": lambda body: f"marker '{body.name}'",
     "include": lambda body: f"all of {body.file}",
 }

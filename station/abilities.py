@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from drivers.interface import Range
+from drivers.interface import ProcedureCycler, Range
 from drivers.registry import DRIVERS
 from protocols.abilities import Abilities, check_channel
 from protocols.cell import Cell
@@ -13,9 +13,10 @@ from protocols.document import DocumentError, Problem
 from protocols.limits import Limits
 from protocols.program import Program
 from station.channel import MIN_PERIOD_S
-from station.config import ChannelSection, ConfigError, StationConfig
+from station.config import ChannelSection, ConfigError, StationConfig, has_capability
 from station.cycler_program import for_cycler
 from station.preflight import beyond_limits, wants_trigger
+from station.procedure_channel import procedure_of
 
 
 def channel_section(config: StationConfig, name: str, file: Path) -> ChannelSection:
@@ -31,7 +32,10 @@ def abilities_of(config: StationConfig, channel: ChannelSection) -> Abilities:
     has_pressure = channel.sensor is not None or channel.frame is not None
     has_temperature = channel.thermometer is not None or channel.chamber is not None
     if channel.cycler is not None:  # what it cannot be told otherwise, `for_cycler` says
-        return Abilities(has_pressure=has_pressure, has_temperature=has_temperature)
+        procedures = True if runs_procedures(config, channel) else None
+        return Abilities(has_pressure=has_pressure, has_temperature=has_temperature, has_procedures=procedures)
+    if channel.exports is not None:
+        return Abilities(has_impedance=False, has_chamber=False, has_frame=False, has_procedures=False)
     speed = config.simulation.speed if config.simulation else 1.0
     source = _driver(config, channel.source)
     impedance = _driver(config, channel.impedance)
@@ -45,16 +49,29 @@ def abilities_of(config: StationConfig, channel: ChannelSection) -> Abilities:
         has_temperature=has_temperature,
         has_chamber=channel.chamber is not None,
         has_frame=channel.frame is not None,
+        has_procedures=False,
     )
+
+
+def runs_procedures(config: StationConfig, channel: ChannelSection) -> bool:
+    """Whether its cycler is told which of its stored procedures to run, and sent no program."""
+    driver = _driver(config, channel.cycler.instrument if channel.cycler else None)
+    return driver is not None and has_capability(driver, ProcedureCycler)
 
 
 def problems_on(program: Program, cell: Cell, config: StationConfig, channel: ChannelSection) -> tuple[Problem, ...]:
     """What would be refused when the run starts there, as far as it is known without the instruments."""
     limits = _limits(program, cell, config, channel)
     found = [*check_channel(program, abilities_of(config, channel)), *beyond_limits(program, limits)]
+    if channel.exports is not None:
+        said = "this channel is of a tester that cannot be controlled: its exports become runs, and nothing starts here"
+        found.append(Problem(program.file, 1, 1, said))
     if channel.cycler is not None:
         try:
-            for_cycler(program, limits, cell.capacity_Ah or 0.0)
+            if runs_procedures(config, channel):
+                procedure_of(program)
+            else:
+                for_cycler(program, limits, cell.capacity_Ah or 0.0)
         except DocumentError as error:
             found += error.problems
     return tuple(sorted(dict.fromkeys(found), key=lambda p: (p.file, p.line, p.column)))

@@ -1,7 +1,8 @@
 """A channel: a position for a cell, the instruments bound to it, and the run that is on.
 
 `Channel` holds what all channels share: state, the latched trip, the store. How a cell is driven is in
-`host_channel` (the station sequences a source) and `cycler_channel` (the cycler runs a whole program alone).
+`host_channel` (the station sequences a source) and `alone_channel` (the cycler runs a whole
+test alone: a program that it is sent, or a procedure of its own).
 """
 
 from __future__ import annotations
@@ -304,6 +305,7 @@ class Channel(abc.ABC):
             has_temperature=environment.temperature is not None,
             has_chamber=environment.chamber is not None,
             has_frame=environment.frame is not None,
+            has_procedures=False,
         )
 
     @abc.abstractmethod

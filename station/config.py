@@ -19,6 +19,7 @@ from drivers.interface import (
     Instrument,
     Press,
     PressureFrame,
+    ProcedureCycler,
     ProgramCycler,
     ResistanceMeter,
     SensorPress,
@@ -72,11 +73,24 @@ class InstrumentSection(Model):
     trace: Path | None = Field(None, description="file that every exchange is recorded to, as JSON lines")
 
 
-class CyclerChannel(Model):
-    """A channel of a cycler that runs whole programs alone."""
+class CyclerSection(Model):
+    """A channel of a cycler that runs whole programs, or its own stored procedures, alone."""
 
     instrument: str
     channel: str
+
+
+class ExportsSection(Model):
+    """A folder that a tester without remote control exports to; its files become runs of the channel."""
+
+    folder: Path
+    files: str = Field("*.csv", min_length=1, description="which of its files are this channel's: '*_007_3*.txt'")
+    cell: str | None = Field(None, description="name of the cell's file; otherwise a run has its export's name")
+    clock_offset: Seconds = Field(0.0, description="how far the tester's clock is ahead of the station's")
+    settle: Seconds = Field(10.0, gt=0, description="a file that was not changed for so long is whole")
+    every: Seconds = Field(10.0, gt=0, description="how often the folder is looked at")
+    record: Seconds = Field(5.0, gt=0, description="how often the pressure is kept")
+    pressures: Path = Field(Path("pressures"), description="folder that the pressure is kept in meanwhile")
 
 
 class SensorBinding(Model):
@@ -99,7 +113,8 @@ class ChannelSection(Model):
     """A position for a cell, with the instruments bound to it."""
 
     source: str | None = None
-    cycler: CyclerChannel | None = None
+    cycler: CyclerSection | None = None
+    exports: ExportsSection | None = None
     impedance: str | None = None
     switch: SwitchBinding | None = None
     sensor: SensorBinding | None = None
@@ -111,8 +126,8 @@ class ChannelSection(Model):
 
     @model_validator(mode="after")
     def _driven(self) -> ChannelSection:
-        if (self.source is None) == (self.cycler is None):
-            raise ValueError("a channel has either a 'source' or a 'cycler'")
+        if sum(each is not None for each in (self.source, self.cycler, self.exports)) != 1:
+            raise ValueError("a channel has either a 'source' or a 'cycler', or 'exports' of a tester")
         if self.switch is not None and (self.source is None or self.impedance is None):
             raise ValueError("a 'switch' hands the cell from a 'source' to an 'impedance' instrument: name both")
         return self
@@ -188,9 +203,10 @@ def _instrument_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
 
 def _reference_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
     for name, channel in config.channels.items():
-        used: dict[str, tuple[str | None, type]] = {
+        cycler = channel.cycler.instrument if channel.cycler else None
+        used: dict[str, tuple[str | None, *tuple[type, ...]]] = {
             "source": (channel.source, Source),
-            "cycler": (channel.cycler.instrument if channel.cycler else None, ProgramCycler),
+            "cycler": (cycler, ProgramCycler, ProcedureCycler),
             "impedance": (channel.impedance, ImpedanceSource),
             "switch": (channel.switch.instrument if channel.switch else None, Switch),
             "sensor": (channel.sensor.meter if channel.sensor else None, ResistanceMeter),
@@ -199,7 +215,7 @@ def _reference_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
             "frame": (channel.frame, PressureFrame),
             "trigger": (channel.trigger, TriggerOutput),
         }
-        for key, (wanted, capability) in used.items():
+        for key, (wanted, *capabilities) in used.items():
             place = ("channels", name, key)
             if wanted is None:
                 continue
@@ -208,8 +224,10 @@ def _reference_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
                 yield place, f"there is no instrument '{wanted}'; there are: {known}"
                 continue
             driver = config.instruments[wanted].driver
-            if (cls := _usable(driver)) is not None and not has_capability(cls, capability):
-                yield place, f"instrument '{wanted}' ({driver}) cannot be used as this: it is no {capability.__name__}"
+            cls = _usable(driver)
+            if cls is not None and not any(has_capability(cls, capability) for capability in capabilities):
+                names = " and no ".join(capability.__name__ for capability in capabilities)
+                yield place, f"instrument '{wanted}' ({driver}) cannot be used as this: it is no {names}"
 
 
 def _route_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
@@ -247,6 +265,8 @@ def _shared_positions(config: StationConfig) -> Iterator[tuple[Place, str]]:
         if channel.switch:
             routes = (channel.switch.source_route, channel.switch.impedance_route)
             positions += [("switch", (f"route {route}", channel.switch.instrument)) for route in routes]
+        if channel.exports:
+            positions.append(("exports", ("exports", str(channel.exports.folder), channel.exports.files)))
         if channel.frame:
             positions.append(("frame", ("frame", channel.frame)))
         if channel.sensor:
@@ -262,6 +282,7 @@ def _shared_positions(config: StationConfig) -> Iterator[tuple[Place, str]]:
 CAPABILITIES: tuple[type, ...] = (
     Source,
     ProgramCycler,
+    ProcedureCycler,
     ImpedanceSource,
     ResistanceMeter,
     ForceGauge,
@@ -295,7 +316,15 @@ def _absolute(config: StationConfig, folder: Path) -> StationConfig:
         name: each.model_copy(update={"trace": folder / each.trace}) if each.trace else each
         for name, each in config.instruments.items()
     }
-    return config.model_copy(update={"station": resolved, "instruments": instruments})
+    channels = {name: _with_absolute_exports(each, folder) for name, each in config.channels.items()}
+    return config.model_copy(update={"station": resolved, "instruments": instruments, "channels": channels})
+
+
+def _with_absolute_exports(channel: ChannelSection, folder: Path) -> ChannelSection:
+    if (exports := channel.exports) is None:
+        return channel
+    folders = {"folder": folder / exports.folder, "pressures": folder / exports.pressures}
+    return channel.model_copy(update={"exports": exports.model_copy(update=folders)})
 
 
 def absolute_url(database: str, folder: PurePath) -> str:

@@ -98,6 +98,7 @@ def _unsayable_setpoint(step: Step) -> str | None:
         Kind.TEMPERATURE: f"{ALONE} sets no chamber",
         Kind.STACK_PRESSURE: f"{ALONE} sets no frame",
         Kind.PROMPT: f"{ALONE} asks nobody",
+        Kind.PROCEDURE: f"{ALONE} takes its program from here: it knows no stored procedures",
     }.get(step.kind, f"{ALONE} takes a current that is known beforehand: no power, resistance or measured rate")
 
 

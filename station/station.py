@@ -23,6 +23,7 @@ from drivers.interface import (
     Instrument,
     NoReading,
     PressureFrame,
+    ProcedureCycler,
     ProgramCycler,
     ResistanceMeter,
     Source,
@@ -36,20 +37,30 @@ from protocols import library
 from protocols.cell import read_cell
 from protocols.compile import Protocol, read_protocol
 from protocols.document import DocumentError
+from protocols.limits import Limits
 from protocols.program import ChamberTemperature, Kind
 from station import cautions
 from station.calibrating import Desk
 from station.cell_events import in_words, loaded_since
 from station.cell_orders import CellEventOrder, make_event
 from station.channel import Channel, ChannelError, Surroundings
-from station.config import ChannelSection, InstrumentSection, StationConfig, SwitchBinding, has_capability
+from station.config import (
+    ChannelSection,
+    CyclerSection,
+    InstrumentSection,
+    StationConfig,
+    SwitchBinding,
+    has_capability,
+)
 from station.conversion import Conversion
-from station.cycler_channel import CyclerChannel, CyclerFeed, feed_period_s
+from station.cycler_channel import CyclerChannel
+from station.cycler_feed import CyclerFeed, feed_period_s, read_procedures, read_programs
 from station.environment import Environment, Gauge, watch
 from station.handover import Handover
 from station.host_channel import HostChannel
 from station.journal import Journal
 from station.leaving import ChamberToLeave, hold_runs, leave
+from station.procedure_channel import ProcedureChannel
 from station.readings import (
     CellEvent,
     CellEventKind,
@@ -65,6 +76,7 @@ from station.run import Request, Run, prepare, revive, snapshot
 from station.safety import LimitsInForce
 from station.sensors import Sensor, scan
 from station.store import Archive, Batch, StoreError, Writer, upgrade
+from station.watched_folder import WatchedChannel
 from station.workers import Worker
 
 log = logging.getLogger(__name__)
@@ -88,7 +100,7 @@ class Station:
         self._workers = {
             name: Worker(name, _opener(name, instrument)) for name, instrument in config.instruments.items()
         }
-        self._feeds: dict[str, CyclerFeed] = {}
+        self._feeds: dict[str, CyclerFeed[Any, Any]] = {}
         self.calibrations = Registry(section.calibrations)
         self._sensors: list[Sensor] = []
         self._thermometers: dict[str, Gauge] = {}
@@ -199,6 +211,8 @@ class Station:
                     run_id=stored.run_id,
                 )
                 continue
+            if isinstance(channel, WatchedChannel):
+                continue  # an import that the station died in: it is done again from its file
             try:
                 channel.restore(revive(stored), checkpoint)
             except DocumentError as error:
@@ -373,8 +387,18 @@ class Station:
         environment = self._environment(section)
         sensor = self._sensor(name, section, environment.temperature)
         if section.cycler is not None:
-            feed = self._feed(section.cycler.instrument)
-            return CyclerChannel(name, self._around, limits, sensor, feed, section.cycler.channel, environment)
+            return self._cycler_channel(name, section.cycler, limits, sensor, environment)
+        if section.exports is not None:
+            return WatchedChannel(
+                name,
+                self._around,
+                sensor,
+                section.exports,
+                self.archive,
+                self.config.station.cells,
+                lambda: self._depends_on(name),
+                simulated=self.simulated,
+            )
         assert section.source is not None
         source = self._worker(section.source, Source)  # type: ignore[type-abstract]
         impedance = self._worker(section.impedance, ImpedanceSource) if section.impedance else None  # type: ignore[type-abstract]
@@ -387,6 +411,22 @@ class Station:
             return None
         switch = self._worker(bound.instrument, Switch)  # type: ignore[type-abstract]
         return Handover(switch, bound.source_route, bound.impedance_route)
+
+    def _cycler_channel(
+        self, name: str, cycler: CyclerSection, limits: Limits, sensor: Sensor | None, environment: Environment
+    ) -> Channel:
+        """A cycler is sent whole programs, or told which of its own to run."""
+        instrument, position, around = cycler.instrument, cycler.channel, self._around
+        driver = DRIVERS.get(self.config.instruments[instrument].driver)
+        if driver is None or not has_capability(driver, ProcedureCycler):
+            if instrument not in self._feeds:
+                worker = self._worker(instrument, ProgramCycler)  # type: ignore[type-abstract]
+                self._feeds[instrument] = CyclerFeed(worker, read_programs)
+            return CyclerChannel(name, around, limits, sensor, self._feeds[instrument], position, environment)
+        if instrument not in self._feeds:
+            self._feeds[instrument] = CyclerFeed(self._worker(instrument, ProcedureCycler), read_procedures)
+        feed, holds = self._feeds[instrument], bool(getattr(driver, "holds_protection", False))
+        return ProcedureChannel(name, around, limits, sensor, feed, position, environment, holds_protection=holds)
 
     def _environment(self, section: ChannelSection) -> Environment:
         """The thermometer at the cell, or else the chamber's own; each instrument is read once for all channels."""
@@ -421,11 +461,6 @@ class Station:
         )
         self._sensors.append(sensor)
         return sensor
-
-    def _feed(self, name: str) -> CyclerFeed:
-        if name not in self._feeds:
-            self._feeds[name] = CyclerFeed(self._worker(name, ProgramCycler))  # type: ignore[type-abstract]
-        return self._feeds[name]
 
     def _worker(self, name: str, capability: type[I]) -> Worker[I]:
         """The instrument's worker; raises where its driver does not have the capability that a channel wants."""

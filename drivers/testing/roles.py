@@ -10,6 +10,7 @@ from drivers.interface import (
     Chamber,
     Current,
     CyclerProgram,
+    CyclerState,
     ForceGauge,
     ImpedanceSource,
     InstrumentError,
@@ -17,6 +18,7 @@ from drivers.interface import (
     NotSafe,
     OutOfRange,
     PressureFrame,
+    ProcedureCycler,
     ProgramCycler,
     Protection,
     ResistanceMeter,
@@ -290,6 +292,41 @@ class CyclerConformance:
                 bench.driver.check_program(empty)
 
         assert bench.sends(check) == b""
+
+    @in_role(ProcedureCycler)
+    @pytest.mark.parametrize(("procedure", "label"), [("", "run-1"), ("rest", ""), ("rest", "a/b"), ("naïve", "run-1")])
+    def test_a_cycler_refuses_names_that_it_cannot_be_told_and_sends_nothing(
+        self, bench: Bench, procedure: str, label: str
+    ) -> None:
+        driver = bench.driver
+        refuse = raises_out_of_range(
+            lambda: driver.check_procedure("1", procedure, label, bench.limits),
+            lambda: driver.start_procedure("1", procedure, label, bench.limits),
+        )
+        assert bench.sends(refuse) == b""
+
+    @in_role(ProcedureCycler)
+    def test_a_cycler_refuses_a_channel_that_it_does_not_have(self, bench: Bench) -> None:
+        raises_out_of_range(
+            lambda: bench.driver.procedure_status(["9999"]),
+            lambda: bench.driver.procedure_status(["x"]),
+            lambda: bench.driver.start_procedure("0", "rest", "run-1", bench.limits),
+            lambda: bench.driver.stop("9999"),
+        )()
+
+    @in_role(ProcedureCycler)
+    def test_a_cycler_runs_what_it_was_told_until_it_is_stopped(self, bench: Bench) -> None:
+        driver, case = bench.driver, bench.case
+        assert case.start is not None
+        case.start.act(driver)
+        (running,) = (each for each in driver.procedure_status(["1"]).values())
+        assert running.state is CyclerState.RUNNING
+        driver.make_safe()
+        assert driver.procedure_status(["1"])["1"].state is CyclerState.RUNNING, "it goes on alone"
+        driver.stop("1")
+        stopped = driver.procedure_status(["1"])["1"]
+        assert stopped.state in (CyclerState.STOPPED, CyclerState.FINISHED)
+        assert stopped.measurement is not None and stopped.measurement.current_A == 0.0
 
 
 class ByRole(

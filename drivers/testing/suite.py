@@ -17,6 +17,7 @@ from drivers.interface import (
     Instrument,
     InstrumentError,
     InstrumentTimeout,
+    ProcedureCycler,
     ProgramCycler,
     Source,
     Unreachable,
@@ -73,7 +74,7 @@ class DriverConformance(ByRole):
             assert isinstance(bench.driver, role)
 
     def test_what_sets_something_going_has_its_start_in_the_case(self, case: Case) -> None:
-        sets_going = {Source, ProgramCycler, ImpedanceSource} & set(case.roles)
+        sets_going = {Source, ProgramCycler, ProcedureCycler, ImpedanceSource} & set(case.roles)
         assert not sets_going or case.start is not None, "state Case.start: what must never be sent twice"
 
     def test_it_says_what_it_is_and_where(self, bench: Bench) -> None:

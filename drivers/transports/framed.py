@@ -17,7 +17,8 @@ class FramedSocket:
 
     `address` is "host:port", "host" (with the default port) or either with "socket://" before it.
 
-    A frame is bytes up to and including `terminator`; nothing is decoded before it is complete. After a
+    A frame is bytes up to and including `terminator` (a subclass may frame otherwise, and has none); nothing is
+    decoded before it is complete. After a
     time-out, a lost link or bytes that nobody asked for, the connection is opened anew before the next
     request, so that a late answer is never taken for the answer to another question. Nothing is ever
     sent twice.
@@ -26,7 +27,7 @@ class FramedSocket:
     longest_frame = 64 * 2**20  # bytes; more than that is not an answer
 
     def __init__(
-        self, address: str, *, terminator: bytes, default_port: int, instrument: str = "", timeout_s: float = 5.0
+        self, address: str, *, terminator: bytes = b"", default_port: int, instrument: str = "", timeout_s: float = 5.0
     ) -> None:
         self.address = address
         self.instrument = instrument
@@ -46,7 +47,7 @@ class FramedSocket:
 
         Raises `Unreachable`, `InstrumentTimeout` (whether the instrument acted is then unknown) or `BadReply`.
         """
-        link = self._ready()
+        link = self.ready()
         self._tap.sent(request)
         deadline = time.monotonic() + self.timeout_s
         with self._guarded():
@@ -102,7 +103,8 @@ class FramedSocket:
         self._ended = True
         self.close()
 
-    def _ready(self) -> socket.socket:
+    def ready(self) -> socket.socket:
+        """A connection on which the next answer belongs to the next request; made anew where it must be."""
         if self._socket is not None and (self._pending or select.select([self._socket], [], [], 0)[0]):
             # Bytes that nobody asked for would be taken for the next answer; a closed link shows here too.
             wire_log.warning("%s: unexpected input or closed link, connecting anew", self.address)
@@ -137,7 +139,7 @@ class FramedSocket:
             raise Unreachable(f"link lost: {error}", **self._where()) from error
 
     def _frame(self, link: socket.socket, deadline: float) -> bytes:
-        while self._terminator not in self._pending:
+        while (frame := self._take()) is None:
             if (left_s := deadline - time.monotonic()) <= 0:
                 raise TimeoutError
             link.settimeout(left_s)
@@ -148,6 +150,12 @@ class FramedSocket:
             if len(self._pending) > self.longest_frame:
                 self.close()
                 raise BadReply(f"answer without end ({self.longest_frame} bytes)", **self._where())
+        return frame
+
+    def _take(self) -> bytes | None:
+        """Take the first frame off what has come; None while it is not complete. Another framing overrides this."""
+        if self._terminator not in self._pending:
+            return None
         frame, self._pending = self._pending.split(self._terminator, 1)
         return frame
 

@@ -87,6 +87,8 @@ class OneStep:
                 report.refuse(self.where, "a current that an earlier step's measured capacity decides cannot be said")
             case Kind.PROFILE, _:
                 report.refuse(self.where, "a profile of current cannot be said")
+            case Kind.PROCEDURE, _:
+                report.refuse(self.where, "what a procedure stored on a cycler does is not known here")
             case _:
                 report.left_out(self.where, "the whole step: there is none like it")
         return []

@@ -13,11 +13,14 @@ from typing import TypeVar
 
 from drivers.interface import (
     CyclerState,
+    CyclerStatus,
     Instrument,
     InstrumentError,
     NoReading,
     OpenCircuitVoltmeter,
     PressureFrame,
+    ProcedureCycler,
+    ProcedureStatus,
     ProgramCycler,
     Resistance,
     ResistanceMeter,
@@ -144,9 +147,10 @@ class Wiring:
             if source.output_is_on():
                 return "its source's output is on: it is left alone"
             return source.measure().voltage_V
-        assert section.cycler is not None
-        cycler = self._instrument(section.cycler.instrument, ProgramCycler)  # type: ignore[type-abstract]
-        status = cycler.status([section.cycler.channel])[section.cycler.channel]
+        if section.cycler is None:
+            return "its tester is not reached from here"
+        cycler = self._instrument(section.cycler.instrument, Instrument)  # type: ignore[type-abstract]
+        status = _status(cycler, section.cycler.channel)
         if status.state in (CyclerState.RUNNING, CyclerState.PAUSED, CyclerState.UNKNOWN) or status.measurement is None:
             return f"its cycler's channel is {status.state.value}: it is left alone"
         return status.measurement.voltage_V
@@ -169,3 +173,10 @@ class Wiring:
             with contextlib.suppress(InstrumentError):
                 getattr(instrument, "leave", instrument.close)()
         self._open.clear()
+
+
+def _status(cycler: Instrument, channel: str) -> CyclerStatus | ProcedureStatus:
+    if isinstance(cycler, ProcedureCycler):
+        return cycler.procedure_status([channel])[channel]
+    assert isinstance(cycler, ProgramCycler)  # the configuration was checked
+    return cycler.status([channel])[channel]

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from protocols.checks import problem_at
+from protocols.document import DocumentError
+from protocols.program import Kind
 from station.forecast.course import MOST_S, Course, SoFar, Watch
 from station.forecast.kept import Floats, Kept, Listener
 from station.forecast.results import Ending, Forecast
@@ -24,6 +27,8 @@ from station.forecast.summary import (
 )
 from station.run import Run
 from station.safety import LimitsInForce
+
+UNFORESEEN = "there is no forecast of a stored procedure: its cycler alone knows what it does"
 
 __all__ = ["MOST_S", "Ending", "Forecast", "Simulation", "SoFar", "VirtualCell", "Watch", "forecast", "limits_of"]
 
@@ -54,9 +59,11 @@ def forecast(
     """Run the protocol to its end, a trip, `most_s` of the test's time, or until `watch` says to stop.
 
     `around` are limits of a station and a channel; `listener` hears every reading. Raises `DocumentError` for what
-    the simulated cell does not bear.
+    the simulated cell does not bear, and for a stored procedure.
     """
     program, limits = run.program, limits_of(run, around)
+    if problems := [problem_at(step, UNFORESEEN) for step in program.steps() if step.kind is Kind.PROCEDURE]:
+        raise DocumentError(problems)
     kept = Kept(listener)
     temperature_degC = cell.temperature_degC
     course = Course(program, cell, limits, kept, most_s=most_s, watch=watch)

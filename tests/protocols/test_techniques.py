@@ -32,6 +32,7 @@ from protocols.program import (
     ShortCriteria,
     StackPressure,
     Step,
+    StoredProcedure,
     SweepPlan,
     Then,
     VoltageRamp,
@@ -511,3 +512,29 @@ def test_a_current_profile_comes_from_a_table() -> None:
 )
 def test_a_current_profile_that_cannot_be_used(table: str, said: str) -> None:
     assert problem("  - profile: {file: drive.csv}", files={"drive.csv": table}).startswith(said)
+
+
+# --- procedures stored on a cycler
+
+
+@pytest.mark.parametrize("written", ["FORM-C10", "{run: FORM-C10}"])
+def test_a_stored_procedure_is_named_and_ends_by_itself(written: str) -> None:
+    (step,) = compiled(f"  - procedure: {written}\n").steps()
+    assert (step.kind, step.setpoint, step.ends) == (Kind.PROCEDURE, StoredProcedure("FORM-C10"), ())
+    assert step.name == "1 procedure FORM-C10"
+
+
+@pytest.mark.parametrize(
+    ("steps", "head"),
+    [
+        ("  - procedure: A\n  - rest: {for: 1 h}\n", ""),
+        ("  - repeat: 2\n    steps: [procedure: A]\n", ""),
+        ("  - procedure: A\n", "markers: [{name: x, every: 1 h}]\n"),
+    ],
+)
+def test_a_stored_procedure_stands_alone(steps: str, head: str) -> None:
+    assert "a stored procedure is the only step of its protocol" in problem(steps, head=head)
+
+
+def test_a_stored_procedure_has_a_name() -> None:
+    assert "at least 1 character" in problem("  - procedure: ''\n")

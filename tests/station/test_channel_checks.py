@@ -9,7 +9,8 @@ import pytest
 from drivers.simulated.clock import ManualClock
 from protocols.limits import Limits
 from station.channel import Channel, ChannelError, Surroundings
-from station.cycler_channel import CyclerChannel, CyclerFeed
+from station.cycler_channel import CyclerChannel
+from station.cycler_feed import CyclerFeed, read_programs
 from station.host_channel import HostChannel
 from station.run import Request, Run, prepare
 from station.safety import LimitsInForce
@@ -27,7 +28,7 @@ def channels(limits: Limits | None = None) -> tuple[Channel, Channel]:
     around = Surroundings(ManualClock(), None, None, 1.0, 5.0, LimitsInForce())  # type: ignore[arg-type]
     own = limits or Limits()
     host = HostChannel("A1", around, own, None, None, None)  # type: ignore[arg-type]
-    return host, CyclerChannel("A1", around, own, None, CyclerFeed(None), "27-21-1-1-0")  # type: ignore[arg-type]
+    return host, CyclerChannel("A1", around, own, None, CyclerFeed(None, read_programs), "27-21-1-1-0")  # type: ignore[arg-type]
 
 
 def test_a_run_within_what_the_channel_can_hold() -> None:
