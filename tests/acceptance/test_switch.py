@@ -126,11 +126,12 @@ def test_a_welded_contact_trips_before_the_analyser_has_the_cell(switched: Switc
     assert switched.cell.together == 0
 
 
-def test_an_analyser_that_falls_silent_in_a_sweep_trips_and_the_cell_is_off_it(switched: Switched) -> None:
+def test_an_analyser_that_is_lost_in_a_sweep_trips_and_the_cell_is_off_it(switched: Switched) -> None:
     with switched.rig.station() as live:
         begin(live, STEPS[0], "impedance: {from: 1 kHz, to: 10 mHz, amplitude: 10 mV}")
         wait_until(lambda: switched.closed == EIS, 20.0, "for the analyser")
-        switched.rig.proxies["eis"].spoil = swallow
+        switched.rig.proxies["eis"].refuse = True
+        switched.rig.proxies["eis"].drop()
         live.wait_for(ChannelState.TRIPPED, within_s=30.0)
         wait_until(lambda: switched.closed == frozenset(), 20.0, "for the open cell")
     assert switched.cell.together == 0
