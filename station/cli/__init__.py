@@ -12,7 +12,19 @@ import sys
 
 import typer
 
-from station.cli import analyse, bench, calibration, cell, channels, config, database, protocol, results, simulate
+from station.cli import (
+    analyse,
+    bench,
+    calibration,
+    cell,
+    channels,
+    config,
+    database,
+    figure,
+    protocol,
+    results,
+    simulate,
+)
 
 app = typer.Typer(
     name="cellstation",
@@ -26,6 +38,7 @@ bench.add_to(app)
 config.add_to(app)
 channels.add_to(app)
 results.add_to(app)
+figure.add_to(app)
 simulate.add_to(app)
 app.add_typer(analyse.app, name="analyse")
 app.add_typer(protocol.app, name="protocol")
