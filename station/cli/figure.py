@@ -142,11 +142,7 @@ def _of_cycling(kind: Kind, sources: Sequence[str], asked: Asked) -> Figure:
     samples = [_sample(source, asked) for source in sources]
     several: dict[Kind, Callable[[], Figure]] = {
         Kind.CYCLING: lambda: figures.capacities(samples, size=asked.width("single")),
-        Kind.RATE: lambda: figures.rates(
-            samples,
-            optional(asked.nominal_capacity, "Ah", "a capacity", "--nominal-capacity"),
-            size=asked.width("single"),
-        ),
+        Kind.RATE: lambda: figures.rates(samples, size=asked.width("single")),
     }
     if kind in several:
         return several[kind]()
@@ -173,7 +169,9 @@ def _sample(source: str, asked: Asked) -> Sample:
 
     found = given(source, asked.db)
     mass_g = found.active_mass_g if asked.mass is None else quantity(asked.mass, "g", "a mass", "--mass")
-    return Sample(found.name, found.record, cycles(found.record), CapacityUnit.of(mass_g), found.simulated)
+    nominal_Ah = optional(asked.nominal_capacity, "Ah", "a capacity", "--nominal-capacity") or found.capacity_Ah
+    unit = CapacityUnit.of(mass_g)
+    return Sample(found.name, found.record, cycles(found.record), unit, found.simulated, nominal_Ah)
 
 
 # --- spectra

@@ -161,7 +161,8 @@ def _numbers(
     separator: str | None = None,
 ) -> pd.DataFrame:
     """The three columns of rows from line `first` on (from 0), up to one that `stop` says or the file's end."""
-    rows = []
+    rows: list[list[float]] = []
+    width = None
     for place in range(first, len(lines)):
         line = lines[place]
         if not line.strip():
@@ -170,7 +171,10 @@ def _numbers(
             break
         by = separator or ("\t" if "\t" in line else ",")
         cells = next(csv.reader([line], delimiter=by), [])
+        width = width or len(cells)
         try:
+            if len(cells) != width:
+                raise ValueError
             rows.append([float(cells[column]) for column in columns])
         except (ValueError, IndexError):
             raise AnalysisError(f"{path}: line {place + 1}: '{line.strip()[:60]}' is no point of a spectrum") from None
