@@ -159,7 +159,7 @@ def impedance(
     _points(plane, z, scale, color=BLUE, marker="o", label="measured")
     plane.plot(curve.real * scale.factor, -curve.imag * scale.factor, color=VERMILION, label="fit")
     _Plane.of([one], scale).show(plane, scale)
-    plane.legend(loc="upper left")
+    plane.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
     _bode_panel(modulus, frequency, z, fine, curve, scale)
     draw_residuals(residuals, frequency, one.fit.residuals, BLUE, VERMILION)
     if test is not None:
