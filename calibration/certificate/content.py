@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from calibration.certificate import figures, findings, tables
-from calibration.certificate.document import Block, Document, Facts, Notice, Picture, Section, Text
 from calibration.certificate.rounding import Scale, decimals, rounded, significant, uncertainty
 from calibration.certificate.wording import duration, joined, listed, named, sentence
 from calibration.data import Direction
+from calibration.document import Block, Document, Facts, Notice, Picture, Section, Text
 from calibration.record import Calibration
 
 TITLE = "Calibration report"
@@ -50,6 +50,7 @@ def document(calibration: Calibration, history: Sequence[Calibration] = ()) -> D
         notices=tuple(Notice(text) for text in _notices(calibration)),
         sections=tuple(section for section in sections if section is not None),
         software=calibration.software or NOT_STATED,
+        issued=calibration.issued,
     )
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from calibration.certificate import figures, tables
-from calibration.certificate.document import Block, Picture, Section, Text
 from calibration.certificate.readings import readings as readings_of
 from calibration.certificate.rounding import decimals, rounded, significant, uncertainty
 from calibration.certificate.wording import capital, duration, formula
+from calibration.document import Block, Picture, Section, Text
 from calibration.record import Calibration
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from calibration.certificate import figures
-from calibration.certificate.document import Column, Table
 from calibration.certificate.rounding import Scale, decimals, rounded, significant
+from calibration.document import Column, Table
 from calibration.record import Calibration
 
 MOST_STEPS = 200  # load steps; a ramp has thousands

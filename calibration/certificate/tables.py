@@ -9,7 +9,6 @@ import numpy as np
 from markupsafe import Markup
 
 from calibration.certificate import figures
-from calibration.certificate.document import Column, Table
 from calibration.certificate.readings import NONE, evenly
 from calibration.certificate.rounding import (
     Scale,
@@ -22,6 +21,7 @@ from calibration.certificate.rounding import (
     with_uncertainty,
 )
 from calibration.data import Point
+from calibration.document import Column, Table
 from calibration.models import Floats, LogPolynomial, Model
 from calibration.record import Calibration
 from calibration.results import Budget, Component

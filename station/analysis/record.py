@@ -19,7 +19,7 @@ Ints: TypeAlias = NDArray[np.int64]
 _TIMES = ("test_time_s", "time_s", "time")
 _VOLTAGES = ("voltage_V", "voltage")
 _CURRENTS = ("current_A", "current")
-_INTEGERS = ("step", "cycle")
+_INTEGERS = ("step", "cycle", "sequence")
 _OTHERS = (
     "step_time_s",
     "step_capacity_Ah",
@@ -49,6 +49,7 @@ class Record:
     pressure_Pa: Floats | None = None
     pressure_U_Pa: Floats | None = None  # expanded, k = 2
     temperature_degC: Floats | None = None
+    sequence: Ints | None = None  # of each reading within its run, by which a number is traced to readings
     left_out: int = 0  # rows without a time, voltage or current, or that went back in time within a run of the station
 
     def __len__(self) -> int:

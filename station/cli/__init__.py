@@ -21,6 +21,7 @@ from station.cli import (
     channels,
     config,
     database,
+    figure,
     instruments,
     protocol,
     results,
@@ -39,6 +40,7 @@ bench.add_to(app)
 config.add_to(app)
 channels.add_to(app)
 results.add_to(app)
+figure.add_to(app)
 simulate.add_to(app)
 calibrate.add_to(app)
 app.add_typer(analyse.app, name="analyse")

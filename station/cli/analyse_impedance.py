@@ -110,14 +110,13 @@ def _measured(files: Sequence[Path], run_id: str | None, numbers: Sequence[int],
 
 
 def _of_run(run_id: str, db: str | None) -> list[Measured]:
-    from station.analysis.impedance import from_sweep
-    from station.analysis.impedance.spectrum import Measured
+    from station.analysis.impedance.spectrum import of_sweeps
     from station.cli.common import resolved_run
     from station.store import Archive
 
     archive = Archive(database_url(db))
     run = resolved_run(archive, run_id)
-    return [Measured(run, each.number, each.cycle, from_sweep(each)) for each in archive.sweeps(run)]
+    return list(of_sweeps(run, archive.sweeps(run), archive.run(run).simulated))
 
 
 def _si(text: str | None, unit: str, kind: str) -> float | None:
@@ -136,14 +135,17 @@ def _si(text: str | None, unit: str, kind: str) -> float | None:
 
 def _draw(result: Account, path: Path) -> None:
     from station.analysis.errors import AnalysisError
-    from station.analysis.impedance.picture import fit_figure
+    from station.analysis.figures import Drawn, Format, impedance, save
 
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise typer.BadParameter(f"{path}: a picture is .png, .svg or .pdf")
     if len(result.spectra) > 1:
         raise AnalysisError(f"--plot draws one spectrum; there are {len(result.spectra)}: choose by --number")
     one = result.spectra[0]
-    fit_figure(one.fit, one.test, one.relaxation, f"{one.measured.source}: {one.fit.circuit.text}").savefig(path)
+    measured = one.measured
+    drawn = Drawn(measured.source, measured.spectrum, measured.cycle, one.fit)
+    figure = impedance(drawn, one.test, one.relaxation, simulated=measured.simulated)
+    save(figure, path.with_suffix(""), [Format(path.suffix.lower()[1:])])
 
 
 def _say(result: Account) -> None:

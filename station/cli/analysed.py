@@ -36,7 +36,9 @@ _PLUS_MINUS = re.compile(r"\s*(?:±|\+/-|\+-)\s*")
 class Given:
     """The readings, and what the run's cell file says."""
 
+    name: str  # the file's, or the run's cell
     record: Record
+    simulated: bool = False
     active_mass_g: float | None = None
     area_cm2: float | None = None
     capacity_Ah: float | None = None
@@ -46,6 +48,8 @@ class Given:
 def given(source: str, db: str | None) -> Given:
     """A name with the suffix of a kind that is read, or that of a file, is a file; anything else is a run."""
     found = _file(Path(source)) if is_file(source) else _run(source, db)
+    if found.simulated:
+        err.print("SIMULATED: these readings are of a simulated cell", markup=False)
     if left_out := found.record.left_out:
         err.print(f"{left_out} readings without a time, a voltage or a current are left out", markup=False)
     return found
@@ -59,9 +63,10 @@ def is_file(source: str) -> bool:
 
 
 def _file(path: Path) -> Given:
-    from station.analysis.files import read_cycling
+    from station.analysis.files import is_simulated, read_cycling
 
-    return Given(read_cycling(path))
+    record = read_cycling(path)
+    return Given(path.name.split(".")[0], record, is_simulated(path))
 
 
 def _run(source: str, db: str | None) -> Given:
@@ -73,10 +78,10 @@ def _run(source: str, db: str | None) -> Given:
     run_id = resolved_run(archive, source)
     run, text = archive.run(run_id), json.loads(archive.snapshot(run_id).document).get("cell", {}).get("text")
     cell = parse_cell(text) if text else None
-    if run.simulated:
-        err.print("SIMULATED: these readings are of a simulated cell", markup=False)
     return Given(
+        run.cell,
         as_record(archive.frame(run_id)),
+        run.simulated,
         run.active_mass_g,
         run.electrode_area_cm2,
         cell.capacity_Ah if cell else None,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
 from station.cli.common import AsJson, Database, console, database_url, resolved_run, say_json
+
+if TYPE_CHECKING:
+    from station.analysis.cycles import Accuracy
 
 RunId = Annotated[str, typer.Argument(help="id of a run, as 'cellstation runs' lists it; 'last' is the newest")]
 
@@ -74,14 +77,43 @@ def export(
 
 
 def report(
-    run_id: RunId,
-    output: Annotated[Path, typer.Option("-o", "--output", help="the HTML file to write")],
+    run_ids: Annotated[
+        list[str], typer.Argument(help="ids of runs, as 'cellstation runs' lists them; 'last' is the newest")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="FILE.html or FILE.pdf; without an ending both are written")
+    ],
+    current_gain_error: Annotated[
+        str | None, typer.Option("--current-gain-error", help="standard uncertainty of the current's scale: '0.02 %'")
+    ] = None,
+    current_offset_error: Annotated[
+        str | None, typer.Option("--current-offset-error", help="standard uncertainty of its zero: '50 nA'")
+    ] = None,
     db: Database = None,
 ) -> None:
-    """Write a page about one run: the cell, the curves, the cycles, what it depended on."""
-    from station.report import write_report
+    """Write a document about a run, or a comparison of several: cell, results with uncertainties, figures, events."""
+    from station.report import SUFFIXES, write_report
     from station.store import Archive
 
+    accuracy = _accuracy(current_gain_error, current_offset_error)
     archive = Archive(database_url(db))
-    write_report(archive, resolved_run(archive, run_id), output)
-    console.print(str(output), markup=False)
+    runs = list(dict.fromkeys(resolved_run(archive, run_id) for run_id in run_ids))
+    given = output.suffix.lower() in SUFFIXES
+    paths = [output] if given else [output.with_name(output.name + suffix) for suffix in SUFFIXES]
+    for path in paths:
+        write_report(archive, runs, path, accuracy)
+        console.print(str(path), markup=False)
+
+
+def _accuracy(gain: str | None, offset: str | None) -> Accuracy | None:
+    from protocols.quantities import QuantityError, share
+    from station.analysis.cycles import Accuracy
+    from station.cli.analysed import optional
+
+    if gain is None and offset is None:
+        return None
+    try:
+        relative = 0.0 if gain is None else share(gain)
+    except QuantityError as error:
+        raise typer.BadParameter(str(error), param_hint="--current-gain-error") from error
+    return Accuracy(relative, optional(offset, "A", "a current", "--current-offset-error") or 0.0)

@@ -17,11 +17,10 @@ from pytest import approx
 
 from calibration.certificate import figures, number, render_html, render_pdf, tables
 from calibration.certificate.content import STATEMENT, document
-from calibration.certificate.document import Facts, Picture, Table, Text
-from calibration.certificate.files import write_whole
 from calibration.certificate.readings import MOST_STEPS, NONE
 from calibration.certificate.wording import formula
 from calibration.data import Conditions, Dataset, Direction, Point, Reference
+from calibration.document import Facts, Picture, Table, Text, write_whole
 from calibration.models import LinearConductance, LogPolynomial, OffsetPower, PowerLaw, SeriesResistance
 from calibration.record import Calibration
 from tests.calibration.sample import AREA, LEVELS_N, REASON, calibration, earlier

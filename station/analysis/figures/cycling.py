@@ -27,6 +27,8 @@ from station.store.reduce import extremes
 CURVE_POINTS = 1000
 """Of each half-cycle; all extremes are among them."""
 SOME_CYCLES = 7
+LETTERS_PER_MM = 0.55
+"""Of names above groups, side by side, in the width of a figure."""
 MOST_ROWS = 400
 """Cycles of a map; a page has no more lines to show."""
 
@@ -175,13 +177,13 @@ def _efficiency_axis(axes: Axes, table: pd.DataFrame) -> None:
 
 
 @in_style
-def rates(samples: Sequence[Sample], nominal_capacity_Ah: float | None = None, *, size: Size = Size.SINGLE) -> Figure:
+def rates(samples: Sequence[Sample], *, size: Size = Size.SINGLE) -> Figure:
     """Capacity of the second half-cycle over cycles, with the current of each group of cycles above it.
 
     Columns: sample, cycle, rate (the group's number), current_A, c_rate, capacity.
     """
     unit = common_unit(samples)
-    table = pd.concat([_rate_rows(sample, nominal_capacity_Ah) for sample in samples], ignore_index=True)
+    table = pd.concat([_rate_rows(sample) for sample in samples], ignore_index=True)
     drawing = blank(size, 62.0 if size is Size.SINGLE else 75.0)
     axes = drawing.subplots()
     for place, (name, rows) in enumerate(table.groupby("sample", sort=False)):
@@ -192,17 +194,17 @@ def rates(samples: Sequence[Sample], nominal_capacity_Ah: float | None = None, *
     axes.set(xlabel="Cycle", ylabel=unit.label)
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     first = table[table["sample"] == samples[0].name]
-    _name_groups(axes, first, top)
+    _name_groups(axes, first, top, LETTERS_PER_MM * size.width_mm)
     if len(samples) > 1:
         axes.legend(loc="lower left")
     caption = "Rate test: capacity over cycles; each group of cycles at one current is named above it."
     return finished("rate", drawing, table, caption, simulated=any(sample.simulated for sample in samples))
 
 
-def _rate_rows(sample: Sample, nominal_capacity_Ah: float | None) -> pd.DataFrame:
+def _rate_rows(sample: Sample) -> pd.DataFrame:
     direction = sample.cycles[0].first.other if sample.cycles else Direction.DISCHARGE
     rows = []
-    for number, group in enumerate(rate_test(sample.cycles, nominal_capacity_Ah), 1):
+    for number, group in enumerate(rate_test(sample.cycles, sample.nominal_capacity_Ah), 1):
         for cycle in sample.cycles:
             half = cycle.half(direction)
             if group.first <= cycle.number <= group.last and half is not None:
@@ -214,15 +216,20 @@ def _rate_rows(sample: Sample, nominal_capacity_Ah: float | None) -> pd.DataFram
     return pd.DataFrame(rows, columns=["sample", "cycle", "rate", "current_A", "c_rate", sample.capacity.column])
 
 
-def _name_groups(axes: Axes, rows: pd.DataFrame, top: float) -> None:
-    """The rate over the middle of each group; where groups are narrow, names stand on end."""
+def _name_groups(axes: Axes, rows: pd.DataFrame, top: float, letters: float) -> None:
+    """The rate over the middle of each group; where there is no room for so many letters, names stand on end."""
     groups = list(rows.groupby("rate", sort=True))
-    crowded = len(groups) > 7
+    names = [_rate_said(float(group["current_A"].iloc[0]), float(group["c_rate"].iloc[0])) for _, group in groups]
+    span = float(rows["cycle"].iloc[-1] - rows["cycle"].iloc[0] + 1)
+    crowded = any(len(name) > letters * len(group) / span for name, (_, group) in zip(names, groups, strict=True))
+    if crowded and top:
+        axes.set_ylim(0, 1.4 * top)
     for place, (_, group) in enumerate(groups):
         middle = (group["cycle"].iloc[0] + group["cycle"].iloc[-1]) / 2
         height = largest(group.iloc[:, 5]) + 0.045 * top
-        said = _rate_said(float(group["current_A"].iloc[0]), float(group["c_rate"].iloc[0]))
-        axes.annotate(said, (middle, height), ha="center", va="bottom", fontsize=6.5, rotation=90 if crowded else 0)
+        axes.annotate(
+            names[place], (middle, height), ha="center", va="bottom", fontsize=6.5, rotation=90 if crowded else 0
+        )
         if place:
             axes.axvline(group["cycle"].iloc[0] - 0.5, color="0.85", linewidth=0.5, zorder=0)
 

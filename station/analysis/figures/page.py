@@ -137,6 +137,7 @@ def save(figure: Figure, stem: Path, formats: Sequence[Format] = tuple(Format)) 
     written: list[Path] = []
     try:
         with matplotlib.rc_context(STYLE):
+            _settle(figure.drawing)
             for form in formats:
                 path = _with_suffix(stem, form.value)
                 figure.drawing.savefig(path, format=form.value, metadata=_metadata(figure, form))
@@ -146,6 +147,13 @@ def save(figure: Figure, stem: Path, formats: Sequence[Format] = tuple(Format)) 
     except OSError as error:
         raise AnalysisError(f"no figure was written to {path}: {error.strerror or error}") from error
     return (*written, path)
+
+
+def _settle(drawing: Drawing) -> None:
+    """Lay panels out once, so that they stand at the same place in each format."""
+    if drawing.get_layout_engine() is not None:
+        drawing.draw_without_rendering()
+        drawing.set_layout_engine("none")
 
 
 def _with_suffix(stem: Path, suffix: str) -> Path:

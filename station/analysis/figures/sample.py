@@ -44,6 +44,7 @@ class Sample:
     cycles: tuple[Cycle, ...]
     capacity: CapacityUnit = CapacityUnit()
     simulated: bool = False
+    nominal_capacity_Ah: float | None = None  # that 1C refers to
 
 
 def common_unit(samples: Sequence[Sample]) -> CapacityUnit:

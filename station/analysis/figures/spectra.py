@@ -151,14 +151,15 @@ def impedance(
     if test is not None:
         tested = _test_table(one.name, test).rename(columns=lambda name: name.replace("residual_", "kk_residual_"))
         table = table.merge(tested, on=["spectrum", "frequency_Hz"], how="left")
-    drawing = blank(size, 0.72 * size.width_mm)
-    (plane, modulus), (residuals, times) = drawing.subplots(2, 2)
+    narrow = size is Size.SINGLE
+    drawing = blank(size, 176.0 if narrow else 0.72 * size.width_mm)
+    plane, modulus, residuals, times = drawing.subplots(*((4, 1) if narrow else (2, 2))).ravel().tolist()
     z, frequency, scale = one.spectrum.impedance_ohm, one.spectrum.frequency_Hz, _impedance_scale([one])
     fine, curve = _curve(one.fit)
     _points(plane, z, scale, color=BLUE, marker="o", label="measured")
     plane.plot(curve.real * scale.factor, -curve.imag * scale.factor, color=VERMILION, label="fit")
     _Plane.of([one], scale).show(plane, scale)
-    plane.legend(loc="upper left")
+    plane.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)
     _bode_panel(modulus, frequency, z, fine, curve, scale)
     draw_residuals(residuals, frequency, one.fit.residuals, BLUE, VERMILION)
     if test is not None:

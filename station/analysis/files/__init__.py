@@ -9,27 +9,15 @@ The kind of a file is told by its suffix and its content. Current is positive on
 """
 
 from station.analysis.files.cycling import read_cycling
+from station.analysis.files.origin import is_simulated
 from station.analysis.files.spectra import read_spectra
 
 SUFFIXES = frozenset(
     (
-        ".bdf",
-        ".csv",
-        ".dta",
-        ".gz",
-        ".mpr",
-        ".mpt",
-        ".nda",
-        ".ndax",
-        ".par",
-        ".parquet",
-        ".tsv",
-        ".txt",
-        ".xls",
-        ".xlsx",
-        ".z",
+        *(".bdf", ".csv", ".dta", ".gz", ".mpr", ".mpt", ".nda", ".ndax"),
+        *(".par", ".parquet", ".tsv", ".txt", ".xls", ".xlsx", ".z"),
     )
 )
 """Of names that are taken for files, even where there is none."""
 
-__all__ = ["SUFFIXES", "read_cycling", "read_spectra"]
+__all__ = ["SUFFIXES", "is_simulated", "read_cycling", "read_spectra"]

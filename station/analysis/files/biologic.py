@@ -101,8 +101,22 @@ def read(path: Path, content: bytes) -> Table:
         raise AnalysisError(f"{path}: the .mpr file is damaged: {points} points do not fit its length")
     record = _record(path, ids, size)
     values = np.frombuffer(data, record, points, layout.points_at)
-    frame = pd.DataFrame({name: values[name] for name in record.names or ()})
+    frame = _with_derived(pd.DataFrame({name: values[name] for name in record.names or ()}))
     return Table(path, frame, 0, range(1, points + 1))
+
+
+def _with_derived(frame: pd.DataFrame) -> pd.DataFrame:
+    """What EC-Lab works out when it exports text: mean currents from charges, parts of Z from modulus and phase."""
+    if not {"I/mA", "<I>/mA"} & set(frame.columns) and {"time/s", "dq/mA.h"} <= set(frame.columns):
+        seconds = np.diff(frame["time/s"].to_numpy(), prepend=np.nan)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mean_mA = 3600 * frame["dq/mA.h"].to_numpy() / seconds
+        frame["<I>/mA"] = np.where(np.isfinite(mean_mA), mean_mA, 0.0)
+    if "Re(Z)/Ohm" not in frame.columns and {"|Z|/Ohm", "Phase(Z)/deg"} <= set(frame.columns):
+        modulus = frame["|Z|/Ohm"].to_numpy(dtype=np.float64)
+        phase = np.radians(frame["Phase(Z)/deg"].to_numpy(dtype=np.float64))
+        frame["Re(Z)/Ohm"], frame["-Im(Z)/Ohm"] = modulus * np.cos(phase), -modulus * np.sin(phase)
+    return frame
 
 
 def _modules(path: Path, content: bytes) -> Iterator[tuple[bytes, tuple[int, bytes]]]:

@@ -41,8 +41,8 @@ _VOLTAGE = _Quantity(
     "voltage_V",
     "V",
     (
-        *("ecell", "ewe-ece", "cell voltage", "voltage", "volts", "mvolts", "u", "v", "e"),
-        *("<ewe>", "ewe", "potential", "working electrode potential", "电压"),
+        *("ecell", "cell voltage", "voltage", "volts", "mvolts", "u", "v", "e"),
+        *("<ewe>", "ewe", "potential", "working electrode potential", "电压", "ewe-ece"),
     ),
 )
 _CURRENT = _Quantity("current_A", "A", ("current", "i", "<i>", "amps", "mamps", "cur", "电流"))
@@ -83,7 +83,7 @@ def is_heading(headings: Sequence[str]) -> bool:
 def as_cycling(table: Table) -> Record:
     """Raises AnalysisError that names the file and the line."""
     headings = table.headings
-    where = f"{table.path}: line {table.heading_line}"
+    where = f"{table.path}: line {table.heading_line}" if table.heading_line else f"{table.path}"
     values: dict[str, Floats] = {name: table.numbers(name) for name in headings if name in _FIELDS}
     for quantity, what in _NEEDED:
         heading = _found(headings, quantity)
@@ -117,6 +117,7 @@ def _plain(name: str) -> str:
 
 
 def _split(heading: str) -> tuple[str, str]:
+    heading = re.sub(r"^<(\w+)/(\w+)>$", r"<\1>/\2", heading)  # EC-Lab's '<Ewe/V>'
     if match := _UNIT.match(heading):
         return match["name"], (match["a"] or match["b"] or match["c"]).strip()
     if match := _UNDERSCORE.match(heading):

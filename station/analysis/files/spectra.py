@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from station.analysis.errors import AnalysisError
 from station.analysis.files import biologic
+from station.analysis.files.origin import is_simulated
 from station.analysis.files.table import Table, content_of, read_text_table, text_of
 from station.analysis.impedance.spectrum import ImpedanceSpectrum, Measured, from_frame, is_heading, used_headings
 
@@ -49,7 +52,7 @@ def read_spectra(path: Path) -> tuple[Measured, ...]:
     if not blocks:
         raise AnalysisError(f"{path}: there is no impedance in this file")
     return tuple(
-        Measured(path.name, number, None, _spectrum(path, number, len(blocks), block))
+        Measured(path.name, number, None, _spectrum(path, number, len(blocks), block), is_simulated(path))
         for number, block in enumerate(blocks, 1)
     )
 
@@ -62,14 +65,31 @@ def _of_table(table: Table) -> tuple[Measured, ...]:
     cycle = next((column for column in _CYCLE if column in frame.columns), None)
     numeric = _driven(_named(table))
     groups = [numeric] if which is None else [group for _, group in numeric.groupby(which, sort=False)]
+    if which in (None, "cycle number"):
+        groups = [sweep for group in groups for sweep in _sweeps(group)]
     found = []
     for number, group in enumerate(groups, 1):
         of_cycle = None if cycle is None or not len(group) else int(group[cycle].iloc[0])
         spectrum = _spectrum(table.path, number, len(groups), group)
-        found.append(Measured(table.path.name, number, of_cycle, spectrum))
+        found.append(Measured(table.path.name, number, of_cycle, spectrum, is_simulated(table.path)))
     if not found:
         raise AnalysisError(f"{table.path} has no rows")
     return tuple(found)
+
+
+def _sweeps(frame: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """One after the other: a new one begins where the frequency leaps back over half of its range or more."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        decades = np.log10(frame.iloc[:, 0].to_numpy(dtype=np.float64))
+    steps = np.diff(decades)
+    known = steps[np.isfinite(steps)]
+    if not len(known):
+        yield frame
+        return
+    back = -np.sign(np.median(known)) * steps > max(0.5 * float(np.ptp(decades[np.isfinite(decades)])), 0.1)
+    edges = [0, *(np.flatnonzero(back) + 1).tolist(), len(frame)]
+    for first, end in pairwise(edges):
+        yield frame.iloc[first:end]
 
 
 def _named(table: Table) -> pd.DataFrame:
@@ -141,7 +161,8 @@ def _numbers(
     separator: str | None = None,
 ) -> pd.DataFrame:
     """The three columns of rows from line `first` on (from 0), up to one that `stop` says or the file's end."""
-    rows = []
+    rows: list[list[float]] = []
+    width = None
     for place in range(first, len(lines)):
         line = lines[place]
         if not line.strip():
@@ -150,7 +171,10 @@ def _numbers(
             break
         by = separator or ("\t" if "\t" in line else ",")
         cells = next(csv.reader([line], delimiter=by), [])
+        width = width or len(cells)
         try:
+            if len(cells) != width:
+                raise ValueError
             rows.append([float(cells[column]) for column in columns])
         except (ValueError, IndexError):
             raise AnalysisError(f"{path}: line {place + 1}: '{line.strip()[:60]}' is no point of a spectrum") from None

@@ -23,6 +23,7 @@ HEADING_WITHIN = 1000
 """Lines among which the heading is looked for."""
 SEPARATORS = "\t;,"
 _EC_LAB = re.compile(r"Nb header lines\s*:\s*(\d+)")
+_RAGGED = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")  # as pandas says it
 _DECIMAL_COMMA = re.compile(r"\s*[-+]?\d*,\d+(?:[eE][-+]?\d+)?\s*")
 
 
@@ -87,6 +88,8 @@ def read_text_table(path: Path, recognised: Recognised, content: bytes | None = 
     lines = text.splitlines()
     place, separator = _heading(lines, recognised)
     headings = _split(lines[place], separator)
+    if not recognised(headings):  # whoever asked says which column is missing
+        return Table(path, pd.DataFrame({name: [] for name in _unique(headings)}), place + 1, [])
     rows = "\n".join(lines[place + 1 :])
     try:
         frame = pd.read_csv(
@@ -103,7 +106,10 @@ def read_text_table(path: Path, recognised: Recognised, content: bytes | None = 
     except pd.errors.EmptyDataError:
         frame = pd.DataFrame({heading: [] for heading in _unique(headings)})
     except (pd.errors.ParserError, ValueError) as error:
-        raise AnalysisError(f"{path}: below its heading on line {place + 1} this is no table: {error}") from error
+        if (at := _RAGGED.search(str(error))) is None:
+            raise AnalysisError(f"{path}: below its heading on line {place + 1} this is no table: {error}") from error
+        line = place + 1 + int(at[2])
+        raise AnalysisError(f"{path}: line {line}: there are {at[3]} cells below {at[1]} headings") from error
     filled = ~frame.isna().all(axis=1).to_numpy()
     numbers = (np.flatnonzero(filled) + place + 2).tolist()
     return Table(path, frame[filled].reset_index(drop=True), place + 1, numbers, separator != ",")

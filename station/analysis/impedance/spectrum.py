@@ -38,6 +38,7 @@ class Measured:
     number: int  # within the source, from 1
     cycle: int | None
     spectrum: ImpedanceSpectrum
+    simulated: bool = False
 
 
 def from_arrays(frequency_Hz: ArrayLike, real_ohm: ArrayLike, imaginary_ohm: ArrayLike) -> ImpedanceSpectrum:
@@ -80,6 +81,11 @@ def from_sweep(sweep: Spectrum | SpectrumView) -> ImpedanceSpectrum:
         raise AnalysisError(f"spectrum {sweep.number} has no point with a value")
     spectrum = from_arrays(*values[:, measured])
     return ImpedanceSpectrum(spectrum.frequency_Hz, spectrum.impedance_ohm, int(np.sum(~measured)))
+
+
+def of_sweeps(source: str, sweeps: Sequence[Spectrum], simulated: bool = False) -> tuple[Measured, ...]:
+    """The sweeps of a run."""
+    return tuple(Measured(source, each.number, each.cycle, from_sweep(each), simulated) for each in sweeps)
 
 
 # Headings of columns, without spaces and in lower case: the quantity, and the sign by which the values are multiplied.

@@ -1,4 +1,4 @@
-"""A certificate as a PDF: A4, its number on each page, figures as vectors, all letters embedded.
+"""A document as a PDF: A4, its number on each page, figures as vectors, all letters embedded.
 
 The text is set by reportlab with room left for the figures, which matplotlib writes as PDF and pypdf puts in.
 """
@@ -35,46 +35,37 @@ from reportlab.platypus import (
     KeepTogether,
     PageTemplate,
     Paragraph,
+    Preformatted,
     Spacer,
 )
 from reportlab.platypus import Table as Grid
 
-from calibration.certificate.content import document
-from calibration.certificate.document import Block, Document, Facts, Notice, Section, Table, Text
-from calibration.certificate.files import write_whole
-from calibration.record import Calibration
+from calibration.document.blocks import Block, Document, Facts, Notice, Section, Source, Table, Text
 
 INK, SOFT, LINE, ALARM, ALARM_WASH = (HexColor(c) for c in ("#1b2430", "#5b6470", "#dde1e6", "#8a3b00", "#fbf3ec"))
 LEFT, TOP, BOTTOM = 18 * mm, 24 * mm, 20 * mm
 WIDTH = A4[0] - 2 * LEFT
+LINE_OF_SOURCE = 120  # letters that fit into a line
 SHORT_TABLE = 24  # rows that are kept on one page
-FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
+FONT, BOLD, FIXED = "DejaVuSans", "DejaVuSans-Bold", "DejaVuSansMono"
 
 
-def render_pdf(calibration: Calibration, history: Sequence[Calibration] = ()) -> bytes:
-    """`history`: other versions of the sensor's calibration, for the drift.
-
-    The same record gives the same bytes.
-    """
-    content = document(calibration, history)
+def document_pdf(content: Document) -> bytes:
+    """The same document gives the same bytes."""
     _register_fonts()
     placed: list[Placed] = []
     text = _set(content, placed)
     writer = PdfWriter(clone_from=PdfReader(io.BytesIO(text)))
     for one, figure in zip(placed, PdfReader(io.BytesIO(_figures_pdf(placed))).pages, strict=True):
-        writer.pages[one.page - 1].merge_transformed_page(figure, Transformation().translate(one.x, one.y))
-    stamp = f"D:{calibration.issued.astimezone(datetime.UTC):%Y%m%d%H%M%S}Z"
+        placed_at = Transformation().scale(one.scale).translate(one.x, one.y)
+        writer.pages[one.page - 1].merge_transformed_page(figure, placed_at)
+    stamp = f"D:{content.issued.astimezone(datetime.UTC):%Y%m%d%H%M%S}Z"
     writer.add_metadata({"/CreationDate": stamp, "/ModDate": stamp})
     for page in writer.pages:
         page.compress_content_streams()
     result = io.BytesIO()
     writer.write(result)
     return result.getvalue()
-
-
-def write_pdf(calibration: Calibration, path: Path, history: Sequence[Calibration] = ()) -> None:
-    """In place of a former file, whole or not at all. Raises OSError."""
-    write_whole(path, render_pdf(calibration, history))
 
 
 # --- figures
@@ -88,6 +79,7 @@ class Placed:
     page: int
     x: float
     y: float
+    scale: float  # below 1 where it is wider than the page
 
 
 class Room(Flowable):
@@ -96,14 +88,16 @@ class Room(Flowable):
     def __init__(self, figure: Figure, placed: list[Placed]) -> None:
         super().__init__()
         self._figure, self._placed = figure, placed
-        self.width, self.height = (72.0 * float(inches) for inches in figure.get_size_inches())
+        width, height = (72.0 * float(inches) for inches in figure.get_size_inches())
+        self._scale = min(1.0, WIDTH / width)
+        self.width, self.height = self._scale * width, self._scale * height
 
     def wrap(self, *_available: float) -> tuple[float, float]:
         return self.width, self.height
 
     def draw(self) -> None:
         x, y = self.canv.absolutePosition(0, 0)
-        self._placed.append(Placed(self._figure, self.canv.getPageNumber(), x, y))
+        self._placed.append(Placed(self._figure, self.canv.getPageNumber(), x, y, self._scale))
 
 
 def _figures_pdf(placed: Sequence[Placed]) -> bytes:
@@ -212,6 +206,8 @@ def _section(number: int, section: Section, placed: list[Placed]) -> list[Flowab
 
 
 def _is_long(block: Block) -> bool:
+    if isinstance(block, Source):
+        return block.text.count("\n") > SHORT_TABLE
     return isinstance(block, Table) and len(block.rows) > SHORT_TABLE
 
 
@@ -226,6 +222,8 @@ def _block(block: Block, placed: list[Placed]) -> list[Flowable]:
         return [_notice(block)]
     if isinstance(block, Facts):
         return [_facts(block), gap]
+    if isinstance(block, Source):
+        return [Preformatted(block.text, _style("source", size=6.5, fixed=True), maxLineLength=LINE_OF_SOURCE), gap]
     caption = Paragraph(escape(block.caption), _style("caption", size=7, soft=True))
     if isinstance(block, Table):
         return [caption, Spacer(0, 1 * mm), _grid(block), Spacer(0, 3 * mm)]
@@ -321,13 +319,14 @@ def _style(
     *,
     bold: bool = False,
     soft: bool = False,
+    fixed: bool = False,
     align: Literal[0, 1, 2] = 0,
     before: float = 0,
     after: float = 0,
 ) -> ParagraphStyle:
     return ParagraphStyle(
         name,
-        fontName=BOLD if bold else FONT,
+        fontName=FIXED if fixed else BOLD if bold else FONT,
         fontSize=size,
         leading=size * 1.38,
         spaceBefore=before,
@@ -344,7 +343,7 @@ def _style(
 def _register_fonts() -> None:
     """DejaVu, which has all signs that are used here, and which matplotlib brings along."""
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    for name in (FONT, BOLD, "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"):
+    for name in (FONT, BOLD, FIXED, "DejaVuSans-Oblique", "DejaVuSans-BoldOblique"):
         pdfmetrics.registerFont(TTFont(name, str(folder / f"{name}.ttf")))
     pdfmetrics.registerFontFamily(FONT, FONT, BOLD, "DejaVuSans-Oblique", "DejaVuSans-BoldOblique")
     # Within bold text there is the slant alone to mark.

@@ -1,7 +1,8 @@
-"""What a certificate consists of, whatever it is written as. Text is plain, or `Markup` with sub, sup, i and b."""
+"""What a document consists of, whatever it is written as. Text is plain, or `Markup` with sub, sup, i and b."""
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -60,7 +61,14 @@ class Picture:
     caption: str
 
 
-Block: TypeAlias = Text | Notice | Facts | Table | Picture
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A text of many lines, as somebody wrote it: a file, say."""
+
+    text: str
+
+
+Block: TypeAlias = Text | Notice | Facts | Table | Picture | Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole report; `banner` and `number` are on each page."""
+    """A whole report; `banner` and `number` are on each page, the moment of issue (UTC) is in a PDF's properties."""
 
     title: str
     subtitle: str
@@ -81,4 +89,5 @@ class Document:
     notices: tuple[Notice, ...]
     sections: tuple[Section, ...]
     software: str
+    issued: datetime.datetime
     end: str = "End of report"
