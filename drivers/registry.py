@@ -30,6 +30,7 @@ BUILT_IN: dict[str, str] = {
     "keysight-3446x": "drivers.keysight3446x:Keysight3446x",
     "modbus-load-cell": "drivers.modbus_load_cell:ModbusLoadCell",
     "neware-bts": "drivers.neware_bts:NewareBts",
+    "palmsens": "drivers.palmsens:PalmSens",
     "simserv": "drivers.simserv:SimServChamber",
     "solartron-1260-1287": "drivers.solartron:SolartronImpedance",
 }
