@@ -22,7 +22,7 @@ def main(names: list[str]) -> int:
         for what, act in [("exchange", case.exchange), *([("start", case.start.act)] if case.start else [])]:
             for kind in Kind:
                 began = time.monotonic()
-                tally = sweep(case, kind, act)
+                tally = sweep(case, [kind], act)
                 failures += tally.failures
                 print(
                     f"{case.name}, {what}, {kind.name.lower()}: {tally} ({time.monotonic() - began:.0f} s)", flush=True

@@ -173,7 +173,9 @@ def scan_network(hosts: Iterable[str], ports: Sequence[int] | None = None) -> li
 def look_at(address: str) -> Found | None:
     """What is at an address of station.toml; None where that cannot be asked or nothing is there."""
     if (place := _tcp_place(address)) is not None:
-        return _asked_over_tcp(place, probes(), any_port=True)
+        form = re.split(r"\d|\{|\w+:\d|[\w.]+\.", address)[0]  # 'TCPIP::', 'prologix://', ''
+        likely_first = sorted(probes(), key=lambda named: not named[1].address.startswith(form or "{host}"))
+        return _asked_over_tcp(place, likely_first, any_port=True)
     if re.match(r"(USB|GPIB|ASRL|TCPIP)", address, re.IGNORECASE):
         found = _asked_over_visa(address)
         return found if found.said else None

@@ -350,6 +350,15 @@ class ImpedanceSource(Instrument, Protocol):
 
 
 @runtime_checkable
+class OpenCircuitVoltmeter(Instrument, Protocol):
+    """An instrument at the cell that can look at its voltage without driving it."""
+
+    def read_open_circuit_V(self) -> float:
+        """The cell's voltage; what was driven before is off, and stays off."""
+        ...
+
+
+@runtime_checkable
 class ProgramCycler(Instrument, Protocol):
     """A cycler that takes a whole program and runs it alone; channels are named by the vendor's address."""
 

@@ -30,13 +30,16 @@ OVERFLOW = 9.9e37
 RELATIVE_ROUNDING = 5e-4
 """How far a set value may come back changed by the instrument's own resolution (one part in 2000)."""
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([Ee][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+|\d(\.\d*)?[Ee](?P<exponent>[+-]?\d+))", re.ASCII)
+"""Instruments write one digit before the point where there is an exponent; another count was garbled on the way."""
+_LARGEST_EXPONENT = 38
 _ERROR = re.compile(r'([+-]?\d+),\s*"(.*)"')
 
 
 def read_number(text: str) -> float | NoReading:
     """The value of one reading; overload and 'not a number' become `NoReading`. Raises `ValueError`."""
-    if not _NUMBER.fullmatch(text.strip()):
+    match = _NUMBER.fullmatch(text.strip())
+    if match is None or abs(int(match["exponent"] or 0)) > _LARGEST_EXPONENT:
         raise ValueError(f"{text[:40]!r} is not a number")
     value = float(text)
     if abs(value) < OVERFLOW:

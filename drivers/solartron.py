@@ -131,6 +131,10 @@ class SolartronImpedance:
         self.check_sweep(sweep)
         return self._sweep(sweep)
 
+    def read_open_circuit_V(self) -> float:
+        self._check_open()
+        return self.potentiostat.open_circuit_V()
+
     def interrupt(self) -> None:
         """From another thread: break off the running point, which ends the sweep with an error."""
         self._interrupted.set()

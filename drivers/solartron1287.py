@@ -92,6 +92,15 @@ class Solartron1287:
             )
         return float(reading[1]), float(reading[2])
 
+    def open_circuit_V(self) -> float:
+        """The cell's voltage with nothing polarised; ends in full standby."""
+        try:
+            for command in ("OT1", "PW0", "BY1", *VOLTMETER):  # whatever state another program left
+                self.write(command)
+            return self.measure()[0]
+        finally:
+            self.full_standby()
+
     def half_standby(self) -> None:
         self.write("BY1")
 

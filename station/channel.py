@@ -56,6 +56,7 @@ class Surroundings:
     poll_s: float
     lost_after_s: float
     limits: LimitsInForce
+    lend_within_s: float = 12 * 3600.0  # the longest wait for an instrument that is lent, in the clock's time
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,9 @@ class StationSection(Model):
     calibrations: Path = Path("calibrations")
     poll: Seconds = Field(1.0, gt=0, description="how often each channel is sampled")
     lost_after: Seconds = Field(5.0, gt=0, description="without a good sample for so long, a channel trips")
+    lend_within: Seconds = Field(
+        12 * 3600.0, gt=0, description="a channel that waits longer for the impedance instrument trips"
+    )
     host: str = "127.0.0.1"
     port: int = Field(8765, ge=0, le=65535)
     limits: LimitsModel = LimitsModel()

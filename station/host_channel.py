@@ -176,7 +176,7 @@ class HostChannel(Channel):
         self._connected = False
         await self._source.call(lambda source: source.off())
         await self._cancel_sweep()
-        if self._maybe_polarised and self._impedance is not None and not self._impedance.lent.locked():
+        if self._maybe_polarised and self._impedance is not None and self._impedance.lender.holder is None:
             await self._impedance.call(lambda instrument: instrument.make_safe())
         self._maybe_polarised = False
 
@@ -281,9 +281,9 @@ class HostChannel(Channel):
             self._must_restore = False
             await self._end(RunState.STOPPED, "stopped")
             return
-        if self._impedance is not None:  # it may have been left polarised in the middle of a sweep
-            async with self._impedance.lent:
-                await self._impedance.call(lambda instrument: instrument.make_safe())
+        if self._impedance is not None and self._impedance.lender.holder is None:
+            # It may have been left polarised in the middle of a sweep; where another channel has it, no more.
+            await self._impedance.call(lambda instrument: instrument.make_safe())
         is_on = await self._source.call(lambda source: source.output_is_on())
         sample = await self._sampled()
         self._must_restore = False
@@ -503,12 +503,15 @@ class HostChannel(Channel):
     async def _sweep(self, plan: SweepPlan) -> None:
         """Measure a spectrum point by point, then tell the sequencer."""
         assert self._impedance is not None and self._program is not None and self._state is not None
-        asked = self.around.clock.now()
+        lender, speed = self._impedance.lender, self.around.clock.speed
+        if lender.holder is not None:
+            before = ", ".join((lender.holder, *lender.waiting))
+            self.say(Level.INFO, f"waits for '{lender.name}'; before it: {before}")
         try:
-            async with self._impedance.lent:
-                waited = self.around.clock.now() - asked
-                if waited > 60:
-                    self.say(Level.INFO, f"waited {waited / 60:.0f} min for the impedance instrument")
+            async with lender.to(self.name, self.around.lend_within_s / speed) as loan:
+                waited_s = loan.waited_s * speed if loan.ahead else 0.0
+                if loan.ahead:
+                    self.say(Level.INFO, f"has '{lender.name}' after a wait of {waited_s:.0f} s")
                 spectrum = await self._measured(plan)
         except InstrumentError as error:
             await self._sweep_failed(error)
@@ -516,7 +519,8 @@ class HostChannel(Channel):
         async with self._lock:
             self._sweeping = None
             if self.state is ChannelState.RUNNING and self._state is not None:
-                await self._follow(sequencer.swept(self._program, self._state, spectrum, self.around.clock.now()))
+                now = self.around.clock.now()
+                await self._follow(sequencer.swept(self._program, self._state, spectrum, now, waited_s))
         self._wake.set()
 
     async def _sweep_failed(self, error: InstrumentError) -> None:

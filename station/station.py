@@ -79,6 +79,7 @@ class Station:
             section.poll,
             section.lost_after,
             LimitsInForce().narrowed_by(section.limits.limits(), "the station"),
+            section.lend_within,
         )
         self.channels = {name: self._channel(name, channel) for name, channel in config.channels.items()}
         self._tasks: list[asyncio.Task[None]] = []

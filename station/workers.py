@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from drivers.interface import Instrument, InstrumentError, Unreachable
 from drivers.transports import Backoff
+from station.lending import Lender
 
 log = logging.getLogger(__name__)
 I = TypeVar("I", bound=Instrument)  # noqa: E741
@@ -30,7 +31,7 @@ class Worker(Generic[I]):
         self._backoff = Backoff()
         self._why = ""
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"instrument-{name}")
-        self.lent = asyncio.Lock()  # held by the channel that an instrument is lent to, in the order asked
+        self.lender = Lender(name, time.monotonic)
 
     async def call(self, use: Callable[[I], T]) -> T:
         """Run `use(instrument)` in the instrument's thread; raises what it raises."""

@@ -11,6 +11,15 @@ HERE = Path(__file__).parent
 OVER_SOCKETS = ("acceptance", "drivers", "gui", "station")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--exhaustive", action="store_true", help="strike each byte of each reply of each driver")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--exhaustive"):
+        os.environ["CELLSTATION_EXHAUSTIVE"] = "1"  # that others' packages set, whose tests see no option of ours
+
+
 def pytest_xdist_auto_num_workers() -> int:
     """More than there are cores: many tests wait for time-outs."""
     return 3 * (os.cpu_count() or 1) // 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from drivers.interface import BadReply, InstrumentTimeout, NoReading, OutOfRange, WrongInstrument
-from drivers.testing.faults import FaultProxy, cut_after, garble, swallow
+from drivers.testing import DriverConformance, FaultProxy, cut_after, garble, swallow
 from examples.add_an_instrument.arbor_fg50 import ArborFg50
 from examples.add_an_instrument.case import CASES
 from examples.add_an_instrument.virtual_arbor_fg50 import VirtualArborFg50
@@ -35,15 +35,8 @@ def test_the_files_that_the_guide_names_exist() -> None:
             assert (ROOT / path).exists(), path
 
 
-def test_the_example_fulfils_its_contract() -> None:
-    (case,) = CASES
-    with case.virtual() as virtual:
-        driver = case.open(virtual.address)
-        with driver:
-            assert all(isinstance(driver, role) for role in case.roles)
-            assert case.exchange(driver) == "ARBOR,FG-50,000123,1.04"
-            driver.make_safe()
-        driver.close()
+class TestTheExample(DriverConformance):
+    cases = CASES
 
 
 def test_forces_and_overload() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 from drivers.interface import CyclerState, CyclerStatus, InstrumentTimeout, NoReading, Unreachable
 
-SAME = 0.02  # relative: two readings of one thing, with the simulators' noise
+SAME = 0.002  # relative: two readings of one thing, with the simulators' noise
 
 
 def same(one: object, other: object) -> bool:

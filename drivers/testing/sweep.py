@@ -12,7 +12,7 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -30,7 +30,7 @@ class Undisturbed:
     """What an undisturbed line gives: from the first byte of the opening to the end of the act."""
 
     value: object
-    answer: object  # of the case's own exchange, afterwards
+    answers: tuple[object, ...]  # of the case's own exchange, before the act and after it
     reply_bytes: int
     starts: int
 
@@ -47,19 +47,25 @@ class Tally:
 
 
 def sweep(
-    case: Case, kind: Kind, act: Callable[[Instrument], object] | None = None, positions: int | None = None
+    case: Case,
+    kinds: Iterable[Kind] = tuple(Kind),
+    act: Callable[[Instrument], object] | None = None,
+    positions: int | None = None,
 ) -> Tally:
-    """Strike `positions` bytes (None: each) of the replies that opening the driver and `act` take.
+    """Strike `positions` bytes (None: each) of the replies that opening the driver and `act` take, in each way.
 
     `act` is the case's exchange where it is not given. Which bytes is the same in each run of one case.
     """
     act = act or case.exchange
     undisturbed = observe(case, act)
     every = range(undisturbed.reply_bytes)
-    struck = every if positions is None else _sample(every, positions, seed=f"{case.name} {kind.name}")
+    faults = [
+        FaultAt(kind, position, _hold_s(case))
+        for kind in kinds
+        for position in (every if positions is None else _sample(every, positions, seed=f"{case.name} {kind.name}"))
+    ]
     tally = Tally()
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        faults = (FaultAt(kind, position, _hold_s(case)) for position in struck)
         for verdict, failure in pool.map(lambda fault: _trial(case, act, fault, undisturbed), faults):
             tally.counts[verdict] += 1
             if failure:
@@ -74,9 +80,11 @@ def observe(case: Case, act: Callable[[Instrument], object]) -> Undisturbed:
         try:
             value = act(driver)
             reply_bytes, starts = proxy.said, _starts(case, proxy)
-            return Undisturbed(value, case.exchange(driver), reply_bytes, starts)
+            after = case.exchange(driver)
         finally:
             driver.close()
+    with case.virtual() as virtual, case.open(virtual.address) as driver:
+        return Undisturbed(value, (case.exchange(driver), after), reply_bytes, starts)
 
 
 def _trial(
@@ -127,8 +135,8 @@ def _afterwards(case: Case, driver: Instrument, outcome: str, undisturbed: Undis
             continue
         except Exception as error:
             return f"FAILED: afterwards {error!r} is no InstrumentError"
-        if outcome == "error" and not same(answer, undisturbed.answer):
-            outcome = f"FAILED: afterwards {answer!r} where {undisturbed.answer!r} was right"
+        if outcome == "error" and not any(same(answer, right) for right in undisturbed.answers):
+            outcome = f"FAILED: afterwards {answer!r} where {undisturbed.answers[0]!r} was right"
     if outcome == "error" and isinstance(driver, Source):
         with contextlib.suppress(InstrumentError):
             if driver.output_is_on():

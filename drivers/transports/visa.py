@@ -50,6 +50,7 @@ class VisaLine:
         self._baud = baud
         self._resource: MessageBasedResource | None = None
         self._backoff = Backoff()
+        self._ended = False
         self._tap = Tap(traced_as or address)
         self._open()
 
@@ -82,6 +83,11 @@ class VisaLine:
                 self._resource.close()
             self._resource = None
 
+    def end(self) -> None:
+        """Close for good: nothing connects anew."""
+        self._ended = True
+        self.close()
+
     def _decode(self, raw: bytes) -> str:
         end = self._termination.encode("ascii")
         if not raw.endswith(end):
@@ -100,6 +106,8 @@ class VisaLine:
         return self._resource
 
     def _open(self) -> None:
+        if self._ended:
+            raise Unreachable("closed by this program", instrument=self.instrument, address=self.address)
         if (wait_s := self._backoff.remaining_s()) > 0:
             raise Unreachable(
                 f"not connected; next attempt in {wait_s:.1f} s", instrument=self.instrument, address=self.address

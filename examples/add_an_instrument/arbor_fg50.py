@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar, Self
 
+from drivers.about import About, scpi_probes
 from drivers.interface import BadReply, NoReading, OutOfRange, WrongInstrument
 from drivers.transports import VisaLine
 
@@ -22,6 +23,12 @@ class ArborFg50:
 
     model: ClassVar[str] = "Arbor FG-50"
     safe_state: ClassVar[str] = "none needed: it only measures"
+    about: ClassVar[About] = About(
+        connection="TCP socket, USB (VISA)",
+        evidence="maker's document; not run on hardware",
+        quirks="beyond 55 N it says 9.9E37",
+        probes=scpi_probes(IDENTITY.pattern),
+    )
 
     def __init__(self, address: str, *, rate_Hz: int = 10, timeout_s: float = 3.0) -> None:
         if rate_Hz not in RATES_Hz:
@@ -33,7 +40,7 @@ class ArborFg50:
                 raise WrongInstrument(f"{identity[:60]!r} answered", instrument=self.model, address=address)
             self._line.write(f":SENS:RATE {rate_Hz}")
         except BaseException:
-            self._line.close()
+            self._line.end()
             raise
 
     def identify(self) -> str:
@@ -42,6 +49,7 @@ class ArborFg50:
     def read_force(self) -> float | NoReading:
         reply = self._line.query(":MEAS:FORC?")
         if not READING.fullmatch(reply):
+            self._line.close()  # whatever else is on the line belongs to no later question
             raise BadReply(f"{reply[:60]!r} is no force", instrument=self.model, address=self.address)
         force_N = float(reply)
         return force_N if abs(force_N) < OVERLOAD else NoReading.OVERLOAD
@@ -50,7 +58,7 @@ class ArborFg50:
         """Nothing to do: the gauge drives nothing."""
 
     def close(self) -> None:
-        self._line.close()
+        self._line.end()
 
     def __enter__(self) -> Self:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,11 +20,17 @@ app = typer.Typer(name="instruments", help="Drivers, and what answers on this co
 
 
 @app.command("list")
-def list_(as_json: AsJson = False) -> None:
+def list_(
+    as_json: AsJson = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="this project's own, as in docs/instruments.md")] = False,
+) -> None:
     """All drivers: what they can do, where they come from, what they stand on. Exits 1 where one cannot be used."""
-    from drivers.registry import entries
+    from drivers.registry import OWN, entries
 
     rows = [_row(entry) for entry in entries()]
+    if markdown:
+        print("\n".join(_markdown(row for row in rows if row["origin"] == OWN)))
+        return
     clashes = {row["driver"] for row in rows if sum(other["driver"] == row["driver"] for other in rows) > 1}
     for row in rows:
         if row["driver"] in clashes:
@@ -59,6 +66,15 @@ def _row(entry: Entry) -> dict[str, Any]:
     return row
 
 
+def _markdown(rows: Iterable[dict[str, Any]]) -> Iterator[str]:
+    yield "| driver | instrument | capabilities | connection | evidence | quirks | safe state |"
+    yield "|---|---|---|---|---|---|---|"
+    for row in rows:
+        capabilities = ", ".join(f"`{name}`" for name in row["capabilities"])
+        words = (row["model"], capabilities, row["connection"], row["evidence"], row["quirks"], row["safe_state"])
+        yield f"| [{row['driver']}](instruments/{row['driver']}.md) | {' | '.join(words)} |"
+
+
 @app.command()
 def scan(
     visa: Annotated[bool, typer.Option("--visa", help="USB and GPIB instruments, asked *IDN?")] = False,
@@ -72,7 +88,7 @@ def scan(
     library: Annotated[str, typer.Option(help="VISA library: @py or @ivi")] = "@py",
     as_json: AsJson = False,
 ) -> None:
-    """What answers, and which driver fits it, with the lines for station.toml. Without options: VISA and serial ports."""
+    """What answers, which driver fits it, and the lines for station.toml. Without options: VISA and serial ports."""
     from drivers.finding import FindingError, addresses_of, scan_network, scan_serial, scan_visa
 
     everything = not (visa or serial or ask_serial or network)

@@ -106,14 +106,15 @@ def record(program: Program, state: State, sample: Sample) -> Outcome:
 # --- what others say
 
 
-def swept(program: Program, state: State, spectrum: Spectrum, time: float) -> Outcome:
-    """The sweep of the present step is done."""
+def swept(program: Program, state: State, spectrum: Spectrum, time: float, waited_s: float = 0.0) -> Outcome:
+    """The sweep of the present step is done; for `waited_s` before it another channel had the instrument."""
     if state.phase is not RUNNING or not isinstance(current_step(program, state).setpoint, SweepPlan):
         return Outcome(state)
     state = state.copied()
     state.spectra += 1
     numbered = replace(spectrum, number=state.spectra, step=state.step, cycle=state.cycle)
-    after = leave(program, state, time, f"{len(spectrum.frequency_Hz)} points measured")
+    waited = f" after a wait of {waited_s:.0f} s for the instrument" if waited_s else ""
+    after = leave(program, state, time, f"{len(spectrum.frequency_Hz)} points measured{waited}")
     return replace(after, spectra=(numbered,))
 
 

@@ -4,10 +4,12 @@ import inspect
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from drivers.interface import Instrument
 from drivers.registry import BUILT_IN, DRIVERS, SettingsError, open_instrument
 from drivers.testing.statics import faults_of
+from station.cli import app
 from tests.drivers.collect import all_cases
 
 DOCS = Path(__file__).parents[2] / "docs" / "instruments"
@@ -34,6 +36,13 @@ def test_it_states_what_a_person_must_know(name: str, driver: type[Instrument]):
 @every_driver
 def test_it_is_in_the_contract_suites(name: str, driver: type[Instrument]):
     assert name in [case.name for case in all_cases()], "wants a Case of that name in tests/drivers/cases_*.py"
+
+
+def test_the_table_of_instruments_is_as_the_drivers_state_it():
+    said = CliRunner().invoke(app, ["instruments", "list", "--markdown"]).stdout
+    assert said in DOCS.with_suffix(".md").read_text(encoding="utf-8"), (
+        "docs/instruments.md: put the output of 'cellstation instruments list --markdown' in place of its table"
+    )
 
 
 # --- the registry

@@ -1,0 +1,1 @@
+"""Cellstation driver for the Arbor TX-7 thermometer (made up)."""
