@@ -32,6 +32,7 @@ BUILT_IN: dict[str, str] = {
     "neware-bts": "drivers.neware_bts:NewareBts",
     "palmsens": "drivers.palmsens:PalmSens",
     "simserv": "drivers.simserv:SimServChamber",
+    "solartron-1287": "drivers.solartron1287_source:Solartron1287Source",
     "solartron-1260-1287": "drivers.solartron:SolartronImpedance",
 }
 """Name: module and class. One line makes a driver known."""

@@ -6,8 +6,10 @@ from drivers.interface import Current, ImpedanceSource, Instrument, Protection, 
 from drivers.palmsens import PalmSens
 from drivers.simulated.clock import ScaledClock
 from drivers.simulated.palmsens import VirtualPalmSens
+from drivers.simulated.solartron import VirtualSolartron
 from drivers.simulated.wiring import FixedCell
-from drivers.testing import Case, Start, hexadecimal_without_checksum
+from drivers.solartron1287_source import Solartron1287Source
+from drivers.testing import Case, Start, hexadecimal_without_checksum, text_of_fixed_width
 
 SPEED = 2.0
 
@@ -23,7 +25,24 @@ def charge(source: Instrument) -> object:
     return None
 
 
+def virtual_1287() -> VirtualSolartron:
+    virtual = VirtualSolartron(FixedCell(), ScaledClock())
+    virtual.resource = "prologix://{host}:{port}/6"
+    return virtual
+
+
 CASES = [
+    Case(
+        name="solartron-1287",
+        virtual=virtual_1287,
+        open=lambda address: Solartron1287Source(
+            address, host_limits_voltage=True, write_wait_s=0.0, timeout_s=0.3, patience_s=2.0
+        ),
+        exchange=resting_voltage,
+        roles=(Instrument, Source),
+        start=Start(charge, rb"PW1"),
+        undetectable=text_of_fixed_width,
+    ),
     Case(
         name="palmsens",
         virtual=lambda: VirtualPalmSens(FixedCell(), ScaledClock(speed=SPEED)),
