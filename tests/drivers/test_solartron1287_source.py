@@ -44,12 +44,9 @@ def test_a_voltage_is_held_within_the_decade_of_its_protection(virtual: VirtualS
     with open_source(virtual) as source:
         before = len(told(virtual))
         source.apply(Voltage(3.05), WINDOW)
-        assert (
-            told(virtual)[before:]
-            == (
-                "PW0 BY0 OT1 PO0 ON0 IL4 OL2 RR3 PB2 CC0 FI0 VX0 IX0 BR0 PI0 RG0 DG0 TR0 GP2 BY1 RU1 "
-                "PV3.0500E+0 VT1 VR3.0500E+0 IT1 IR0.0000E+0 BR1 PW1 RU1"
-            ).split()
+        assert " ".join(told(virtual)[before:]) == (
+            "PW0 BY0 OT1 PO0 ON0 IL4 OL2 RR3 PB2 CC0 FI0 VX0 IX0 BR0 PI0 RG0 DG0 TR0 GP2 BY1 RU1 "
+            "PV3.0500E+0 VT1 VR3.0500E+0 IT1 IR0.0000E+0 BR1 PW1 RU1"
         )
         measured = source.measure()
         assert measured.current_A == pytest.approx(5e-3, rel=1e-3)
