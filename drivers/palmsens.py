@@ -32,7 +32,7 @@ from drivers.interface import (
 )
 from drivers.methodscript import Ended, Failed, Output, Status, Variable, read_package
 from drivers.palmsens_link import PalmSensLink
-from drivers.palmsens_scripts import DEVICES, Limits
+from drivers.palmsens_scripts import DEVICES, Held, Limits
 from drivers.transports.serial_lines import SerialLines
 
 _AGREE = 1e-6  # relative, of a value that a script says back
@@ -44,9 +44,9 @@ class PalmSens:
     """Source and impedance analyser of one cell: WE to its positive side, RE and CE together to the other.
 
     A set point is a script that runs in the device until it is called off, sending a package every `interval_s`; it
-    ends by itself, with the cell off, where a current or voltage leaves the protection. From one set point to the next
-    the circuit is open for about 0.3 s. A Pico has no galvanostat: its current is emulated by a voltage that the
-    script moves, `control_ohm` (a tenth to a half of the cell's resistance) times what the current lacks.
+    keeps the protection by itself: at its voltage limit it holds that, at its current limit that. From one set point
+    to the next the circuit is open for about half a second. A Pico has no galvanostat: its current is emulated by a
+    voltage that the script moves, `control_ohm` (a tenth to a half of the cell's resistance) times what is lacking.
 
     `address` is a serial port or a pyserial URL; `device` is what must answer (espico, es4_hr …), any unless given.
     `baud` 0 is the device's own: 230400 for a Pico, 921600 for others (ignored over USB).
@@ -92,6 +92,9 @@ class PalmSens:
         self._link = PalmSensLink(line, patience_s=2 * interval_s + timeout_s)
         self._output: Output | None = None  # of a script that holds a set point
         self._last: Measurement | None = None
+        self._held: Setpoint | None = None
+        self._limits_held: Limits | None = None
+        self._sweeping = False
         self._closed = False
         try:
             self._identity, self._device = self._link.identified(device)
@@ -140,6 +143,8 @@ class PalmSens:
                 reach = f"{limits.low_V:g} … {limits.high_V:g} V ({self._device.name}, protection)"
                 self._check("voltage", volts in Range(limits.low_V, limits.high_V), f"{volts:g} V: {reach}")
                 self._check_mode(volts, volts)
+            case Current(0.0):
+                return
             case Current(amperes):
                 most = f"±{limits.most_A:g} A ({self._device.name}, protection)"
                 self._check("current", abs(amperes) in Range(0.0, limits.most_A), f"{amperes:g} A: {most}")
@@ -172,7 +177,10 @@ class PalmSens:
         self._halt()
 
     def output_is_on(self) -> bool:
+        """Of a set point; a sweep of impedance has the cell on, and off again when it ends."""
         self._check_open()
+        if self._sweeping:
+            return False
         if self._output is not None:
             self._catch_up()
             return self._output is not None
@@ -255,6 +263,7 @@ class PalmSens:
             output = self._link.begin(
                 scripts.impedance(sweep.frequencies_Hz, rms, bias, currents, self._device, galvanostatic=galvanostatic)
             )
+            self._sweeping = True
             for frequency in sweep.frequencies_Hz:
                 package = self._link.next_package(output, 30.0 / frequency + self.timeout_s)
                 if package is None:
@@ -262,6 +271,7 @@ class PalmSens:
                 yield self._point(package, frequency)
             self._link.end_of(output)
         finally:
+            self._sweeping = False
             if not self._closed:
                 self._halt()
 
@@ -281,22 +291,27 @@ class PalmSens:
     # --- holding and scanning
 
     def _hold(self, setpoint: Setpoint, limits: Limits) -> None:
-        at_rest_V = self._cell_within(limits)
+        device, interval_s = self._device, self.interval_s
         match setpoint:
-            case Voltage(volts):
-                goal, script = volts, scripts.hold_voltage(volts, limits, self._device, self.interval_s)
-            case Current(amperes) if self._device.galvanostat:
-                goal, script = amperes, scripts.hold_current(amperes, limits, self.interval_s)
-            case Current(amperes):
-                goal, script = (
-                    amperes,
-                    scripts.emulate_current(
-                        amperes, at_rest_V, limits, self._device, self.interval_s, self.control_ohm
-                    ),
+            case Current(0.0):
+                goal, script = 0.0, scripts.rest_on(limits, interval_s)
+            case _:
+                at_rest_V = self._cell_within(limits)
+                held = (
+                    Held.voltage(setpoint.volts, at_rest_V, limits, interval_s)
+                    if isinstance(setpoint, Voltage)
+                    else Held.current(setpoint.amperes, limits, interval_s)
+                )
+                goal = held.goal
+                script = (
+                    scripts.hold(held, device)
+                    if device.galvanostat
+                    else scripts.emulate(held, at_rest_V, device, self.control_ohm)
                 )
         output = self._link.begin(script)
         self._confirm(output, goal, limits)
         self._output, self._last = output, None
+        self._held, self._limits_held = setpoint, limits
         self._latest()
 
     def _scan(
@@ -365,7 +380,7 @@ class PalmSens:
         if self._output is None or self._last is None:
             was = f"; last {self._last.voltage_V:.4g} V, {self._last.current_A:.4g} A" if self._last else ""
             raise NotSafe(
-                f"the device has ended the set point: voltage or current passed its limit{was}. The cell is off",
+                f"the device has ended the set point: it saw what its limits exclude{was}. The cell is off",
                 instrument=self.model,
                 address=self.address,
             )
@@ -403,8 +418,22 @@ class PalmSens:
         return False
 
     def _measurement(self, package: Sequence[Variable]) -> Measurement:
+        if len(package) == 1:
+            return Measurement(self._values(package, (_VOLTAGES,))[0], 0.0)
         volts, amperes = self._values(package, (_VOLTAGES, _CURRENTS))
-        return Measurement(volts, amperes, any(variable.status & _FLAGGED for variable in package))
+        flagged = any(variable.status & _FLAGGED for variable in package)
+        return Measurement(volts, amperes, flagged or self._limited(package[0].kind, volts))
+
+    def _limited(self, kind: str, volts: float) -> bool:
+        """Whether the script holds a limit: the current where a voltage was asked for, or the other way round."""
+        match self._held:
+            case Voltage(goal):
+                return kind == "ab" or not math.isclose(volts, goal, abs_tol=2e-3)
+            case Current(amperes) if self._limits_held is not None:
+                clamp_V = self._limits_held.high_V if amperes > 0 else self._limits_held.low_V
+                return kind == "da" and math.isclose(volts, clamp_V, abs_tol=1e-4)
+            case _:
+                return False
 
     def _values(self, package: Sequence[Variable], kinds: Sequence[Sequence[str]]) -> list[float]:
         found = []
@@ -424,6 +453,7 @@ class PalmSens:
                 if not line.startswith(b"P"):
                     continue
                 with contextlib.suppress(ValueError, BadReply):  # cut where the link was opened
+                    self._held = None
                     self._last = self._measurement(read_package(self._link.text(line)))
                     self._output, self._link.is_off = _Joined(), False
                     return True

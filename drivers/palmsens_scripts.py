@@ -118,74 +118,156 @@ def rest(interval_s: float) -> list[str]:
     ]
 
 
-def hold_voltage(volts: float, limits: Limits, device: Device, interval_s: float) -> list[str]:
-    """Hold until called off or the current passes its limit."""
-    run = f"meas_loop_ca p c goal {literal(interval_s)} {literal(HELD_LOOP_S)}"
+def rest_on(limits: Limits, interval_s: float) -> list[str]:
+    """No current, until called off: the cell stays off, and its voltage is sent."""
     return [
-        *_stated(volts, limits),
-        *_set_up(mode_for(device, volts, volts), 6 / interval_s),
-        "set_range_minmax da goal goal",
-        *_range("ba", device.current_min_A, limits.most_A),
+        *_stated(0.0, limits),
+        *_set_up(HIGH_SPEED, 6 / interval_s),
         *_confirmed,
-        "set_e goal",
-        "cell_on",
-        *_held(run, ("if c > most", "if c < least")),
-    ]
-
-
-def hold_current(amperes: float, limits: Limits, interval_s: float) -> list[str]:
-    """Galvanostatic, until called off or the voltage leaves its limits."""
-    run = f"meas_loop_cp p c goal {literal(interval_s)} {literal(HELD_LOOP_S)}"
-    return [
-        *_stated(amperes, limits),
-        *_set_up(GALVANOSTAT, 6 / interval_s),
-        *_range("ab", *[max(abs(limits.low_V), abs(limits.high_V))] * 2),
-        *_range("db", *[abs(amperes) or limits.most_A] * 2),
-        *_confirmed,
-        "set_i goal",
-        "cell_on",
-        *_held(run, ("if p > high", "if p < low")),
-    ]
-
-
-def emulate_current(
-    amperes: float, from_V: float, limits: Limits, device: Device, interval_s: float, control_ohm: float
-) -> list[str]:
-    """On a device without galvanostat: a voltage that is moved until the current is right, never out of its limits.
-
-    At each interval the voltage moves by `control_ohm` times what the current lacks, `STEP_V` at the most.
-    """
-    return [
-        *_stated(amperes, limits),
-        *_variables("e", "d", "step", "back", "gain"),
-        f"store_var e {literal(from_V)} ja",
-        f"store_var step {literal(STEP_V)} ja",
-        f"store_var back {literal(-STEP_V)} ja",
-        f"store_var gain {literal(control_ohm)} ja",
-        *_set_up(mode_for(device, limits.low_V, limits.high_V), 6 / interval_s),
-        "set_range_minmax da low high",
-        *_range("ba", device.current_min_A, limits.most_A),
-        *_confirmed,
-        "set_e e",
-        "cell_on",
+        "cell_off",
         "loop stop == 0i",
-        f"meas_loop_ca p c e {literal(interval_s)} {literal(interval_s)}",
-        *_package("p", "c"),
-        *_stop_if(("if c > most", "if c < least")),
+        f"meas_loop_ocp p {literal(interval_s)} {literal(HELD_LOOP_S)}",
+        *_package("p"),
         "endloop",
-        "copy_var goal d",
-        "sub_var d c",
-        "mul_var d gain",
-        *_at_most("d", ">", "step"),
-        *_at_most("d", "<", "back"),
-        "add_var e d",
-        *_at_most("e", ">", "high"),
-        *_at_most("e", "<", "low"),
         "endloop",
         *_FINALLY,
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A current, and the voltage that it is not driven beyond; `by_voltage` where the voltage is what is wanted.
+
+    As a current source with a voltage limit has it: the current until the voltage is reached, then the voltage as
+    long as it takes no more than `EXCESS` times the current.
+    """
+
+    amperes: float
+    clamp_V: float
+    by_voltage: bool
+    limits: Limits
+    interval_s: float
+
+    @classmethod
+    def current(cls, amperes: float, limits: Limits, interval_s: float) -> Held:
+        return cls(amperes, limits.high_V if amperes > 0 else limits.low_V, False, limits, interval_s)
+
+    @classmethod
+    def voltage(cls, volts: float, at_rest_V: float, limits: Limits, interval_s: float) -> Held:
+        return cls(math.copysign(limits.most_A, volts - at_rest_V), volts, True, limits, interval_s)
+
+    @property
+    def goal(self) -> float:
+        return self.clamp_V if self.by_voltage else self.amperes
+
+    def values(self) -> list[str]:
+        """The variables; `stage` 0 is at the current, 1 at the voltage, 2 at the end."""
+        bound_A = EXCESS * abs(self.amperes)
+        numbers = {"amps": self.amperes, "clamp": self.clamp_V, "more": bound_A, "less": -bound_A}
+        return [
+            *_stated(self.goal, self.limits),
+            *_variables("stage", *numbers),
+            f"store_var stage {int(self.by_voltage)}i aa",
+            *(f"store_var {name} {literal(value)} ja" for name, value in numbers.items()),
+        ]
+
+    def at_voltage(self, device: Device, beyond: str) -> list[str]:
+        """Hold the voltage while `stage` is 1; where the current is passed, `beyond` is what follows."""
+        run = f"meas_loop_ca p c clamp {literal(self.interval_s)} {literal(HELD_LOOP_S)}"
+        charges = self.amperes > 0
+        return [
+            "if stage == 1i",
+            *_set_up(mode_for(device, self.clamp_V, self.clamp_V), 6 / self.interval_s),
+            "set_range_minmax da clamp clamp",
+            *_range("ba", device.current_min_A, EXCESS * abs(self.amperes)),
+            "set_e clamp",
+            "cell_on",
+            "loop stage == 1i",
+            run,
+            *_package("p", "c"),
+            *_leave("c > more", beyond if charges else "2i"),
+            *_leave("c < less", "2i" if charges else beyond),
+            "endloop",
+            "endloop",
+            "cell_off",
+            "endif",
+        ]
+
+
+def hold(held: Held, device: Device) -> list[str]:
+    """By the galvanostat and the potentiostat in turn, until called off; what neither should see ends it."""
+    charges = held.amperes > 0
+    low_V, high_V = held.limits.low_V, held.limits.high_V
+    return [
+        *held.values(),
+        *_set_up(GALVANOSTAT, 6 / held.interval_s),
+        *_confirmed,
+        "loop stage < 2i",
+        "if stage == 0i",
+        *_set_up(GALVANOSTAT, 6 / held.interval_s),
+        *_range("ab", *[max(abs(low_V), abs(high_V))] * 2),
+        *_range("db", *[abs(held.amperes)] * 2),
+        "set_i amps",
+        "cell_on",
+        "loop stage == 0i",
+        f"meas_loop_cp p c amps {literal(held.interval_s)} {literal(HELD_LOOP_S)}",
+        *_package("p", "c"),
+        *(_leave("p > clamp", "1i") if charges else _leave("p < clamp", "1i")),
+        *(_leave("p < low", "2i") if charges else _leave("p > high", "2i")),
+        "endloop",
+        "endloop",
+        "cell_off",
+        "endif",
+        *held.at_voltage(device, "0i"),
+        "endloop",
+        *_FINALLY,
+    ]
+
+
+def emulate(held: Held, from_V: float, device: Device, control_ohm: float) -> list[str]:
+    """On a device without galvanostat: a voltage that is moved until the current is right, never out of its limits.
+
+    At each interval it moves by `control_ohm` times what the current lacks, `STEP_V` at the most. What is wanted as a
+    voltage is set at once, and moved to only if that takes too much current.
+    """
+    ends = ("low", "clamp") if held.amperes > 0 else ("clamp", "high")
+    low_V = held.limits.low_V if held.amperes > 0 else held.clamp_V
+    high_V = held.clamp_V if held.amperes > 0 else held.limits.high_V
+    numbers = {"e": from_V, "d": 0.0, "step": STEP_V, "back": -STEP_V, "gain": control_ohm}
+    mode = mode_for(device, low_V, high_V)
+    interval = literal(held.interval_s)
+    return [
+        *held.values(),
+        *_variables(*numbers),
+        *(f"store_var {name} {literal(value)} ja" for name, value in numbers.items()),
+        *_set_up(mode, 6 / held.interval_s),
+        *_confirmed,
+        *held.at_voltage(device, "0i"),
+        "if stage == 0i",
+        *_set_up(mode, 6 / held.interval_s),
+        f"set_range_minmax da {ends[0]} {ends[1]}",
+        *_range("ba", device.current_min_A, 2 * held.limits.most_A),
+        "set_e e",
+        "cell_on",
+        "loop stage == 0i",
+        f"meas_loop_ca p c e {interval} {interval}",
+        *_package("p", "c"),
+        "endloop",
+        "copy_var amps d",
+        "sub_var d c",
+        "mul_var d gain",
+        *_at_most("d", ">", "step"),
+        *_at_most("d", "<", "back"),
+        "add_var e d",
+        *_at_most("e", ">", ends[1]),
+        *_at_most("e", "<", ends[0]),
+        "endloop",
+        "endif",
+        *_FINALLY,
+    ]
+
+
+EXCESS = 1.05
 STEP_V = 5e-3
 
 
@@ -275,9 +357,8 @@ def _stated(goal: float, limits: Limits) -> list[str]:
     ]
 
 
-def _held(run: str, conditions: Iterable[str]) -> list[str]:
-    stops = _stop_if(conditions)
-    return ["loop stop == 0i", run, *_package("p", "c"), *stops, "endloop", "endloop", *_FINALLY]
+def _leave(condition: str, stage: str) -> tuple[str, ...]:
+    return f"if {condition}", f"store_var stage {stage} aa", "breakloop", "endif"
 
 
 def _stop_if(conditions: Iterable[str]) -> list[str]:

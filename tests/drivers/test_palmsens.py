@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import threading
 import time
@@ -26,7 +25,7 @@ from drivers.interface import (
 )
 from drivers.methodscript import Ended, Failed, Output, Status, Variable, literal, read_error, read_package
 from drivers.palmsens import PalmSens
-from drivers.palmsens_scripts import DEVICES, Limits
+from drivers.palmsens_scripts import DEVICES, Held, Limits
 from drivers.simulated.clock import ScaledClock
 from drivers.simulated.palmsens import VirtualPalmSens, digits
 from drivers.simulated.wiring import FixedCell
@@ -128,13 +127,19 @@ store_var low 1 ja
 store_var high 4200m ja
 store_var most 10m ja
 store_var least -10m ja
+var stage
+var amps
+var clamp
+var more
+var less
+store_var stage 0i aa
+store_var amps 1m ja
+store_var clamp 4200m ja
+store_var more 1050u ja
+store_var less -1050u ja
 set_pgstat_chan 0
 set_pgstat_mode 6
 set_max_bandwidth 30
-set_range ab 4200m
-set_autoranging ab 4200m 4200m
-set_range db 1m
-set_autoranging db 1m 1m
 pck_start
 pck_add goal
 pck_add low
@@ -142,31 +147,81 @@ pck_add high
 pck_add most
 pck_end
 wait 200m
-set_i goal
+loop stage < 2i
+if stage == 0i
+set_pgstat_chan 0
+set_pgstat_mode 6
+set_max_bandwidth 30
+set_range ab 4200m
+set_autoranging ab 4200m 4200m
+set_range db 1m
+set_autoranging db 1m 1m
+set_i amps
 cell_on
-loop stop == 0i
-meas_loop_cp p c goal 200m 3600
+loop stage == 0i
+meas_loop_cp p c amps 200m 3600
 pck_start
 pck_add p
 pck_add c
 pck_end
-if p > high
-store_var stop 1i aa
+if p > clamp
+store_var stage 1i aa
 breakloop
 endif
 if p < low
-store_var stop 1i aa
+store_var stage 2i aa
 breakloop
 endif
 endloop
+endloop
+cell_off
+endif
+if stage == 1i
+set_pgstat_chan 0
+set_pgstat_mode 2
+set_max_bandwidth 30
+set_range_minmax da clamp clamp
+set_range ba 1050u
+set_autoranging ba 100n 1050u
+set_e clamp
+cell_on
+loop stage == 1i
+meas_loop_ca p c clamp 200m 3600
+pck_start
+pck_add p
+pck_add c
+pck_end
+if c > more
+store_var stage 0i aa
+breakloop
+endif
+if c < less
+store_var stage 2i aa
+breakloop
+endif
+endloop
+endloop
+cell_off
+endif
 endloop
 on_finished:
 cell_off"""
 
 
 def test_a_current_is_held_within_its_voltages_by_the_device_itself() -> None:
-    limits = Limits.of(WINDOW, DEVICES["es4_hr"])
-    assert "\n".join(scripts.hold_current(1e-3, limits, 0.2)) == HELD
+    device = DEVICES["es4_hr"]
+    held = Held.current(1e-3, Limits.of(WINDOW, device), 0.2)
+    assert "\n".join(scripts.hold(held, device)) == HELD
+
+
+def test_a_discharge_is_clamped_at_the_lower_voltage() -> None:
+    held = Held.current(-1e-3, Limits.of(WINDOW, DEVICES["es4_hr"]), 0.2)
+    script = scripts.hold(held, DEVICES["es4_hr"])
+    assert "store_var clamp 1 ja" in script
+    assert [line for line in script if line.startswith("if ")] == [
+        *("if stage == 0i", "if p < clamp", "if p > high"),
+        *("if stage == 1i", "if c > more", "if c < less"),
+    ]
 
 
 def test_impedance_is_one_loop_for_each_geometric_series() -> None:
@@ -248,23 +303,52 @@ def test_a_current_of_a_resistor(pstat: PalmSens, virtual: VirtualPalmSens) -> N
     assert virtual.received[-3:] == ["e", "cell_off", ""]
 
 
-def test_the_device_itself_ends_what_passes_its_limits(
-    pstat: PalmSens, virtual: VirtualPalmSens, cell: FixedCell
-) -> None:
+def settled(pstat: PalmSens, voltage_V: float, current_A: float, limited: bool) -> None:
+    """Within a while."""
+
+    def is_there() -> bool:
+        found = pstat.measure()
+        values = (found.voltage_V, found.current_A) == pytest.approx((voltage_V, current_A), rel=2e-3, abs=1e-6)
+        return bool(values) and found.in_compliance == limited
+
+    wait_for(is_there)
+
+
+def test_a_current_is_clamped_at_its_voltage_and_comes_back(pstat: PalmSens, cell: FixedCell) -> None:
     pstat.apply(Current(5e-3), WINDOW)
-    cell.emf_V = 4.2
+    cell.emf_V = 4.19  # 4.24 V at 5 mA
+    settled(pstat, 4.2, 1e-3, limited=True)
+    cell.emf_V = 3.5
+    settled(pstat, 3.55, 5e-3, limited=False)
+
+
+def test_a_voltage_is_held_with_no_more_than_its_current(pstat: PalmSens, cell: FixedCell) -> None:
+    pstat.apply(Voltage(3.05), WINDOW)
+    settled(pstat, 3.05, 5e-3, limited=False)
+    cell.emf_V = 2.9  # would take 15 mA
+    settled(pstat, 3.0, 10e-3, limited=True)
+    cell.emf_V = 2.99
+    settled(pstat, 3.05, 6e-3, limited=False)
+
+
+def test_the_device_itself_ends_what_cannot_be(pstat: PalmSens, virtual: VirtualPalmSens, cell: FixedCell) -> None:
+    pstat.apply(Current(5e-3), WINDOW)
+    cell.emf_V = 0.5  # a short
     wait_for(lambda: not virtual.cell_is_on)  # nobody asked it anything
-    with pytest.raises(NotSafe, match=r"passed its limit; last 4\.25 V, 0\.005 A\. The cell is off"):
+    with pytest.raises(NotSafe, match=r"limits exclude; last 0\.55 V, 0\.005 A\. The cell is off"):
         pstat.measure()
     assert not pstat.output_is_on()
     assert pstat.measure().current_A == 0.0
 
 
-def test_a_hold_ends_where_its_current_is_passed(pstat: PalmSens, virtual: VirtualPalmSens, cell: FixedCell) -> None:
-    pstat.apply(Voltage(3.05), WINDOW)
-    assert pstat.measure().current_A == pytest.approx(5e-3, rel=1e-3)
-    cell.emf_V = 2.9
-    wait_for(lambda: not virtual.cell_is_on)
+def test_at_rest_no_current_flows_and_the_voltage_is_followed(
+    pstat: PalmSens, virtual: VirtualPalmSens, cell: FixedCell
+) -> None:
+    pstat.apply(Current(0.0), WINDOW)
+    settled(pstat, 3.0, 0.0, limited=False)
+    cell.emf_V = 2.8
+    settled(pstat, 2.8, 0.0, limited=False)
+    assert pstat.output_is_on() and not virtual.cell_is_on
 
 
 @pytest.mark.parametrize("setpoint", [Current(1e-3), Voltage(3.01)])
@@ -279,7 +363,7 @@ def test_a_cell_outside_the_protection_is_not_switched_on(
 def test_after_a_run_time_error_the_driver_switches_the_cell_off(pstat: PalmSens, virtual: VirtualPalmSens) -> None:
     pstat.apply(Current(1e-3), WINDOW)
     virtual.fail_next(0x0032)
-    with pytest.raises(Refused, match="error 0032 at line 32 of the script: critical overload"):
+    with pytest.raises(Refused, match="error 0032 at line 47 of the script: critical overload"):
         for _ in range(100):
             pstat.measure()
     assert not virtual.cell_is_on
@@ -290,9 +374,9 @@ def test_after_a_run_time_error_the_driver_switches_the_cell_off(pstat: PalmSens
 def test_limits_that_come_back_changed_stop_it_before_the_cell_is_on(
     pstat: PalmSens, virtual: VirtualPalmSens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = scripts.hold_current
+    hold = scripts.hold
     monkeypatch.setattr(
-        scripts, "hold_current", lambda *args: [line.replace("high 4200m", "high 4700m") for line in held(*args)]
+        scripts, "hold", lambda *args: [line.replace("high 4200m", "high 4700m") for line in hold(*args)]
     )
     with pytest.raises(NotSafe, match="said back"):
         pstat.apply(Current(1e-3), WINDOW)
@@ -377,10 +461,17 @@ def test_an_emulated_current_stops_at_the_protection() -> None:
     cell = FixedCell(emf_V=1.9, resistance_ohm=100.0)
     with VirtualPalmSens(cell, ScaledClock(speed=5.0), device="espico") as virtual, pico(virtual) as driver:
         driver.apply(Current(3e-3), Protection(0.0, 1.95, 5e-3))  # 2.2 V would be needed
-        seen = [driver.measure().voltage_V for _ in itertools.repeat(None, 60)]
-        assert max(seen) == pytest.approx(1.95)
-        assert driver.measure().current_A == pytest.approx(0.5e-3, rel=0.01)
+        settled(driver, 1.95, 0.5e-3, limited=True)
         assert virtual.cell_is_on
+
+
+def test_a_pico_holds_a_voltage_with_no_more_than_its_current() -> None:
+    cell = FixedCell(emf_V=1.0, resistance_ohm=100.0)
+    with VirtualPalmSens(cell, ScaledClock(speed=5.0), device="espico") as virtual, pico(virtual) as driver:
+        driver.apply(Voltage(1.1), Protection(0.0, 1.95, 3e-3))
+        settled(driver, 1.1, 1e-3, limited=False)
+        cell.emf_V = 0.7  # would take 4 mA
+        settled(driver, 1.0, 3e-3, limited=True)
 
 
 def test_a_pico_refuses_what_its_dynamic_window_does_not_hold() -> None:
