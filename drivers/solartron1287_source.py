@@ -10,6 +10,7 @@ import math
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import ClassVar, Self
 from urllib.parse import urlsplit
 
@@ -48,7 +49,8 @@ class Solartron1287Source:
     `address`: `prologix://host[:1234]/6`, or `GPIB0::6::INSTR` with a VISA library that has GPIB.
 
     As a galvanostat the 1287 has no voltage limit of its own but 14.5 V: if the station dies, a cell that it charges
-    is charged on and on. So a current other than 0 is refused unless `host_limits_voltage` says that something else
+    is charged on and on; while the station lives, `measure` sees to it that a limit that was passed is held instead of
+    the current. So a current other than 0 is refused unless `host_limits_voltage` says that something else
     ends that (a separate watchdog, a protected cell).
 
     The 1287 states neither what it is nor what it was set to. What is held is proven by its voltmeter: before it
@@ -80,6 +82,7 @@ class Solartron1287Source:
         self._held: Setpoint | None = None
         self._protection: Protection | None = None
         self._is_on: bool | None = None  # None: not known
+        self._at_clamp = False  # a current that has come to its voltage limit, which is held instead
         self._closed = False
         line = _line(address, timeout_s, library)
         self._device = Solartron1287(line, address=address, write_wait_s=write_wait_s)
@@ -114,12 +117,17 @@ class Solartron1287Source:
         self.check(setpoint, protection)
         self._check_open()
         try:
-            if self._is_on and type(setpoint) is type(self._held) and protection == self._protection:
+            if (
+                self._is_on
+                and not self._at_clamp
+                and type(setpoint) is type(self._held)
+                and protection == self._protection
+            ):
                 self._set(setpoint)
             else:
                 self._polarise(setpoint, protection)
-            self._held, self._protection, self._is_on = setpoint, protection, True
-            self._check_cell(protection)
+            self._held, self._protection, self._is_on, self._at_clamp = setpoint, protection, True, False
+            self._check_cell(self.measure(), protection)
         except BaseException as error:
             self._off_after(error)
             raise
@@ -133,6 +141,8 @@ class Solartron1287Source:
             volts, _ = self._device.measure()
             return Measurement(volts, 0.0)
         volts, amperes = self._device.measure()
+        if isinstance(self._held, Current) and self._protection is not None:
+            volts, amperes = self._clamped(self._held.amperes, self._protection, volts, amperes)
         return Measurement(volts, amperes, self._limited(volts, amperes))
 
     def off(self) -> None:
@@ -218,6 +228,24 @@ class Solartron1287Source:
         self._is_on = None
         device.polarise()
 
+    def _clamped(self, goal_A: float, protection: Protection, volts: float, amperes: float) -> tuple[float, float]:
+        """A galvanostat has no clamp: where its voltage has passed the limit, the driver holds the limit, and back."""
+        clamp_V = protection.voltage_max_V if goal_A > 0 else protection.voltage_min_V
+        forward = math.copysign(1.0, goal_A)
+        if goal_A == 0 or (not self._at_clamp and forward * (volts - clamp_V) <= 0):
+            return volts, amperes
+        if self._at_clamp and forward * amperes <= 1.05 * abs(goal_A):
+            return volts, amperes
+        self._at_clamp = not self._at_clamp
+        try:
+            held = Voltage(clamp_V) if self._at_clamp else Current(goal_A)
+            self._polarise(held, replace(protection, voltage_min_V=-14.5, voltage_max_V=14.5))
+            self._is_on = True
+            return self._device.measure()
+        except BaseException as error:
+            self._off_after(error)
+            raise
+
     def _set(self, setpoint: Setpoint) -> None:
         match setpoint:
             case Voltage(volts):
@@ -233,10 +261,10 @@ class Solartron1287Source:
             case Current(amperes):
                 return min(limit for limit in CURRENT_LIMITS_A.values() if limit >= abs(amperes))
 
-    def _check_cell(self, protection: Protection) -> None:
-        volts, amperes = self._device.measure()
+    def _check_cell(self, measured: Measurement, protection: Protection) -> None:
+        volts, amperes = measured.voltage_V, measured.current_A
         window = Range(protection.voltage_min_V, protection.voltage_max_V)
-        if volts not in window or abs(amperes) > protection.current_max_A * 1.01:
+        if (volts not in window and not self._at_clamp) or abs(amperes) > protection.current_max_A * 1.01:
             raise NotSafe(
                 f"the cell is at {volts:g} V and {amperes:g} A, outside {_words(protection)}: circuit opened",
                 instrument=self.model,
@@ -249,7 +277,7 @@ class Solartron1287Source:
                 limit_A = self._limit_A(self._held, self._protection)
                 return abs(amperes) >= _LIMITING * limit_A or abs(volts - goal) > _OFF_TARGET_V
             case Current(goal):
-                return abs(volts) > 14.0 or abs(amperes - goal) > 0.05 * abs(goal) + 1e-5
+                return self._at_clamp or abs(volts) > 14.0 or abs(amperes - goal) > 0.05 * abs(goal) + 1e-5
             case _:
                 return False
 

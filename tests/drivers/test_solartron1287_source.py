@@ -6,7 +6,7 @@ import pytest
 
 from drivers.interface import Current, NotSafe, OutOfRange, Protection, Voltage
 from drivers.simulated.clock import ScaledClock
-from drivers.simulated.solartron import VirtualSolartron
+from drivers.simulated.solartron import IL_AMPERES, VirtualSolartron
 from drivers.simulated.wiring import FixedCell
 from drivers.solartron1287_source import Solartron1287Source
 
@@ -81,9 +81,26 @@ def test_a_cell_outside_the_protection_is_not_polarised(virtual: VirtualSolartro
         assert "PW1" not in told(virtual)
 
 
-def test_what_is_outside_after_polarising_is_opened_again(virtual: VirtualSolartron) -> None:
+def test_a_current_that_passes_its_voltage_is_held_there_and_comes_back(
+    virtual: VirtualSolartron, cell: FixedCell
+) -> None:
     with open_source(virtual, host_limits_voltage=True) as source:
+        source.apply(Current(0.015), Protection(1.0, 3.1, 0.02))  # 3.15 V
+        measured = source.measure()
+        assert (measured.voltage_V, measured.current_A) == pytest.approx((3.1, 0.01), rel=1e-3)
+        assert measured.in_compliance
+        cell.emf_V = 2.9
+        measured = source.measure()
+        assert (measured.voltage_V, measured.current_A) == pytest.approx((3.05, 0.015), rel=1e-3)
+        assert not measured.in_compliance
+
+
+def test_a_current_limit_that_is_another_than_believed_is_noticed(
+    virtual: VirtualSolartron, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(IL_AMPERES, 1, 0.05)  # the codes are not verified
+    with open_source(virtual) as source:
         with pytest.raises(NotSafe, match="circuit opened"):
-            source.apply(Current(0.015), Protection(1.0, 3.1, 0.02))  # 3.15 V
+            source.apply(Voltage(4.0), Protection(1.0, 4.2, 1e-4))
         assert not virtual.potentiostat.polarised
         assert not source.output_is_on()
