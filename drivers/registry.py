@@ -24,6 +24,7 @@ GROUP = "cellstation.drivers"
 OWN = "cellstation"
 
 BUILT_IN: dict[str, str] = {
+    "gateway": "drivers.gateway.driver:Gateway",
     "keithley-2450": "drivers.keithley2450:Keithley2450",
     "keithley-2700": "drivers.keithley2700:Keithley2700",
     "keithley-daq6510": "drivers.keithley_daq6510:KeithleyDaq6510",

@@ -69,7 +69,11 @@ class FramedSocket:
         return frame
 
     def connect(self) -> None:
-        """Open the link where it is not open."""
+        """Open the link where it is not open, and anew where it was closed or has said what nobody asked for."""
+        if self._socket is not None and (self._pending or select.select([self._socket], [], [], 0)[0]):
+            # Bytes that nobody asked for would be taken for the next answer; a closed link shows here too.
+            wire_log.warning("%s: unexpected input or closed link, connecting anew", self.address)
+            self.close()
         if self._socket is not None:
             return
         if self._ended:
@@ -101,10 +105,6 @@ class FramedSocket:
         self.close()
 
     def _ready(self) -> socket.socket:
-        if self._socket is not None and (self._pending or select.select([self._socket], [], [], 0)[0]):
-            # Bytes that nobody asked for would be taken for the next answer; a closed link shows here too.
-            wire_log.warning("%s: unexpected input or closed link, connecting anew", self.address)
-            self.close()
         self.connect()
         assert self._socket is not None
         return self._socket
