@@ -12,7 +12,7 @@ import sys
 
 import typer
 
-from station.cli import bench, channels, config, database, instruments, protocol, results, simulate
+from station.cli import bench, channels, config, database, gateway, instruments, protocol, results, simulate
 
 app = typer.Typer(
     name="cellstation",
@@ -29,6 +29,7 @@ results.add_to(app)
 simulate.add_to(app)
 app.add_typer(protocol.app, name="protocol")
 app.add_typer(instruments.app, name="instruments")
+app.add_typer(gateway.app, name="gateway")
 app.add_typer(database.app, name="db")
 
 
