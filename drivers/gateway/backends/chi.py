@@ -15,7 +15,7 @@ from pathlib import Path
 
 from drivers.gateway.backends import Backend
 from drivers.gateway.protocol import Capability, Description
-from drivers.interface import ImpedancePoint, InstrumentTimeout, OutOfRange, Sweep, Unreachable
+from drivers.interface import ImpedancePoint, InstrumentTimeout, Sweep, Unreachable
 from drivers.result_files import ResultFileError, read_chi
 
 START = bytes((0x63, 0x02, 0x00, 0x00, 0x0A))  # what a macro file begins with
@@ -23,7 +23,7 @@ POLL_S = 0.5
 
 
 class ChiBackend(Backend):
-    """Impedance at a bias against the reference, one run of the program's `imp` for each frequency.
+    """Impedance at the open circuit or at a bias, one run of the program's `imp` for each frequency.
 
     `program` is the path of chi660e.exe. The amplitude is written as it is given, in V: whether the program takes it
     for a peak or an r.m.s. value is not known.
@@ -58,8 +58,6 @@ class ChiBackend(Backend):
         )
 
     def sweep(self, channel: str, sweep: Sweep) -> Iterator[ImpedancePoint]:
-        if sweep.bias_V is None:
-            raise OutOfRange("give a bias: a macro cannot measure the open circuit first", instrument="CH Instruments")
         files = [self._folder / f"point{number:04d}.txt" for number in range(len(sweep.frequencies_Hz))]
         for file in files:
             file.unlink(missing_ok=True)
@@ -107,7 +105,7 @@ def macro_of(sweep: Sweep, files: Sequence[Path]) -> bytes:
     for file, frequency in zip(files, sweep.frequencies_Hz, strict=True):
         lines += [
             "tech=imp",
-            f"ei={sweep.bias_V:.6g}",
+            "eio" if sweep.bias_V is None else f"ei={sweep.bias_V:.6g}",
             f"fl={frequency:.6g}",
             f"fh={frequency:.6g}",
             f"amp={sweep.amplitude_rms_V:.6g}",
@@ -115,4 +113,4 @@ def macro_of(sweep: Sweep, files: Sequence[Path]) -> bytes:
             f"tsave:{file.stem}",
         ]
     lines.append("forcequit: yesiamsure")
-    return START + "\r\n".join([*lines, ""]).encode("ascii", "replace")
+    return START + "\n".join([*lines, ""]).encode("ascii", "replace")
