@@ -6,13 +6,12 @@ Addresses: `tcp://host[:502]`, `rtu+tcp://host:port`, `serial:COM3?baud=9600&par
 
 from __future__ import annotations
 
-import contextlib
 import select
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from pymodbus.client import ModbusSerialClient, ModbusTcpClient
@@ -39,6 +38,7 @@ EXCEPTIONS = {
 _GARBLED = "are baud rate, parity, stop bits and unit id those of the device, is there one master only?"
 
 _Client: TypeAlias = ModbusTcpClient | ModbusSerialClient
+T = TypeVar("T")
 
 
 @dataclass
@@ -77,19 +77,25 @@ class ModbusLine:
 
     def read(self, register: int, count: int = 1, *, function: int = 3) -> tuple[int, ...]:
         """`count` holding (`function` 3) or input (4) registers from the 0-based `register` on."""
-        with self._exchange(f"read {count} from {register}, function {function}") as client:
-            ask = client.read_holding_registers if function == 3 else client.read_input_registers
-            reply = self._checked(ask(register, count=count, device_id=self.unit_id), function)
+
+        def ask(client: _Client) -> tuple[int, ...]:
+            read = client.read_holding_registers if function == 3 else client.read_input_registers
+            reply = self._checked(read(register, count=count, device_id=self.unit_id), function)
             if len(reply.registers) != count:
                 raise self._bad(f"{len(reply.registers)} registers where {count} were asked for")
-        return tuple(reply.registers)
+            return tuple(reply.registers)
+
+        return self._exchange(ask, f"read {count} from {register}, function {function}")
 
     def write(self, register: int, value: int) -> None:
         """Write one holding register (function 6); returns once the device has confirmed it."""
-        with self._exchange(f"write {value} to {register}") as client:
+
+        def tell(client: _Client) -> None:
             reply = self._checked(client.write_register(register, value, device_id=self.unit_id), 6)
             if reply.address != register or list(reply.registers) != [value]:
                 raise self._bad("the device confirmed another value or register than was written")
+
+        self._exchange(tell, f"write {value} to {register}")
 
     def close(self) -> None:
         """Leave the line; its connection is closed when the last unit has left. May be called twice."""
@@ -102,9 +108,8 @@ class ModbusLine:
                 del _wires[self.address]
         self._wire = None
 
-    @contextlib.contextmanager
-    def _exchange(self, what: str) -> Iterator[_Client]:
-        """The connected client; any failure inside becomes a typed error, and the connection is given up."""
+    def _exchange(self, act: Callable[[_Client], T], what: str) -> T:
+        """Do it with the connected client; any failure becomes a typed error, and the connection is given up."""
         if self._wire is None:
             raise Unreachable("the line is closed", instrument=self.instrument, address=self.address)
         wire = self._wire
@@ -114,7 +119,7 @@ class ModbusLine:
             wire.client.transaction.trace_packet = self._trace
             wire.client.comm_params.timeout_connect = self.timeout_s
             try:
-                yield wire.client
+                return act(wire.client)
             except (ConnectionException, OSError) as error:
                 self._tap.noted("lost")
                 _close(wire.client)
@@ -172,7 +177,7 @@ class ModbusLine:
                 address=self.address,
                 hint="do the register number (0-based), its kind (function 3 or 4) and the count fit the device?",
             )
-        if self.address.startswith("tcp:") and len(self._received) != 6 + int.from_bytes(self._received[4:6]):
+        if self.address.startswith("tcp:") and not _is_whole(self._received):
             raise self._bad(f"{self._received[:40].hex(' ')}, whose header states another length")
         if reply.function_code != function:
             raise self._bad(f"an answer to function {reply.function_code}, not {function}")
@@ -219,6 +224,12 @@ class ModbusLine:
 
 def _close(client: _Client) -> None:
     client.close()  # type: ignore[no-untyped-call]
+
+
+def _is_whole(received: bytes) -> bool:
+    """One Modbus TCP frame, or that frame repeated; a byte too many in the middle of it shows at the end."""
+    frame = received[: 6 + int.from_bytes(received[4:6])]
+    return bool(frame) and received == frame * (len(received) // len(frame))
 
 
 def _has_unread(client: _Client) -> bool:

@@ -14,6 +14,8 @@ import contextlib
 import threading
 import time
 
+import pyvisa
+
 from drivers.interface import InstrumentTimeout
 from drivers.transports.visa import VisaLine
 
@@ -71,8 +73,10 @@ class PrologixAdapter(VisaLine):
             )
         )
         self._tap.sent(f"{set_up}\n".encode("ascii"))
-        with self._guard("++mode 1"):
+        try:
             self._resource.write(set_up)
+        except (pyvisa.Error, OSError) as error:
+            self._failed("++mode 1", error)
 
 
 class PrologixDevice:

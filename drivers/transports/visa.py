@@ -6,8 +6,7 @@ import contextlib
 import functools
 import select
 import socket
-from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pyvisa
 from pyvisa.resources import MessageBasedResource
@@ -62,14 +61,18 @@ class VisaLine:
             self.close()
             resource = self._connected()
         self._tap.sent((text + self._termination).encode("ascii", errors="replace"))
-        with self._guard(text):
+        try:
             resource.write(text)
+        except (pyvisa.Error, OSError) as error:
+            self._failed(text, error)
 
     def read(self, timeout_s: float | None = None) -> str:
         """The next line. Raises `InstrumentTimeout`, `Unreachable`, or `BadReply` where it is not ASCII."""
         resource = self._connected()
-        with self._guard("read"), _timeout(resource, timeout_s):
-            raw = resource.read_raw()
+        try:
+            raw = resource.read_raw() if timeout_s is None else _read_within(resource, timeout_s)
+        except (pyvisa.Error, OSError) as error:
+            self._failed("read", error)
         self._tap.received(raw)
         return self._decode(raw)
 
@@ -138,41 +141,31 @@ class VisaLine:
         self._tap.noted("opened")
         self._backoff.succeeded()
 
-    @contextlib.contextmanager
-    def _guard(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except pyvisa.errors.VisaIOError as error:
-            hung_up = self._resource is not None and _hung_up(self._resource)
-            self._tap.noted("lost" if hung_up else "timeout")
-            self.close()
-            if hung_up:
-                raise Unreachable(f"link lost at {what!r}", instrument=self.instrument, address=self.address) from error
-            if error.error_code == pyvisa.constants.StatusCode.error_timeout:
-                raise InstrumentTimeout(
-                    f"no answer to {what!r} within {self.timeout_s:g} s",
-                    instrument=self.instrument,
-                    address=self.address,
-                ) from error
-            raise Unreachable(_brief(error), instrument=self.instrument, address=self.address) from error
-        except (OSError, pyvisa.Error) as error:
-            self._tap.noted("lost")
-            self.close()
-            self._backoff.failed()
-            raise Unreachable(
-                f"link lost at {what!r}: {_brief(error)}", instrument=self.instrument, address=self.address
+    def _failed(self, what: str, error: Exception) -> NoReturn:
+        """Give the connection up, and say what became of it."""
+        timed_out = (
+            isinstance(error, pyvisa.errors.VisaIOError)
+            and error.error_code == pyvisa.constants.StatusCode.error_timeout
+            and not (self._resource is not None and _hung_up(self._resource))
+        )
+        self._tap.noted("timeout" if timed_out else "lost")
+        self.close()
+        if timed_out:
+            raise InstrumentTimeout(
+                f"no answer to {what!r} within {self.timeout_s:g} s", instrument=self.instrument, address=self.address
             ) from error
+        if not isinstance(error, pyvisa.errors.VisaIOError):
+            self._backoff.failed()
+        raise Unreachable(
+            f"link lost at {what!r}: {_brief(error)}", instrument=self.instrument, address=self.address
+        ) from error
 
 
-@contextlib.contextmanager
-def _timeout(resource: MessageBasedResource, timeout_s: float | None) -> Iterator[None]:
-    if timeout_s is None:
-        yield
-        return
+def _read_within(resource: MessageBasedResource, timeout_s: float) -> bytes:
     before = resource.timeout
     resource.timeout = int(timeout_s * 1000)
     try:
-        yield
+        return resource.read_raw()
     finally:
         resource.timeout = before
 

@@ -224,7 +224,7 @@ def test_markers_are_stored_with_the_run_and_told_in_its_events(rig: Rig) -> Non
 @pytest.fixture
 def frame(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualFrame]:
     """A frame at A1 in place of the pressure sensor, with a trigger line."""
-    monkeypatch.setitem(BUILT_IN, "frame-1", f"{__name__}:Frame")
+    monkeypatch.setitem(BUILT_IN, "frame-1", "tests.acceptance.frame:Frame")
     with VirtualFrame(rig.bench.clock) as server:
         rig.bench.servers["frame"] = server
         _bind(rig.config, server.address)

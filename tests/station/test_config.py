@@ -178,7 +178,7 @@ def test_a_chamber_may_be_named_by_several_channels_and_a_frame_by_one(
     around = GOOD.replace('source = "smu"\n', f'source = "smu"\n{line}') + line + CHAMBER
     config = read(around, tmp_path)
     assert [channel.chamber for channel in config.channels.values()] == ["chamber", "chamber"]
-    monkeypatch.setitem(BUILT_IN, "frame-1", f"{__name__}:Frame")
+    monkeypatch.setitem(BUILT_IN, "frame-1", "tests.acceptance.frame:Frame")
     framed = around.replace(line, 'frame = "press"\ntrigger = "press"\n')
     framed += '[instruments.press]\ndriver = "frame-1"\naddress = "192.168.1.25"\n'
     assert problems(framed, tmp_path) == ["41: channels.B1.frame: 'press' is used by channel A1 already"]
