@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn, Self, TypeVar
 
-from drivers.about import About
+from drivers.about import About, Probe
 from drivers.gateway.protocol import (
     DEFAULT_PORT,
     SETPOINT,
@@ -67,6 +67,7 @@ class Gateway:
         connection="TCP to 'cellstation gateway serve' on the instrument's PC, with a token",
         evidence="the protocol is ours; the vendors' back ends are not run on hardware",
         quirks="what it can do is known once it is opened; a station that is silent for long is taken for lost",
+        probes=(Probe(b'{"id":0,"verb":"who"}\n', r'"gateway":1\b', "{host}:{port}", DEFAULT_PORT),),
     )
 
     def __init__(self, address: str, *, token: str, channel: str = "", timeout_s: float = 10.0) -> None:

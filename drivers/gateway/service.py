@@ -161,6 +161,8 @@ class GatewayService:
             number = ask.pop("id", None)
             verb = ask.pop("verb", None)
             if not greeted:
+                if verb == "who":  # anyone may ask what listens here; that is all that is said
+                    return {"id": number, "ok": True, "result": {"gateway": VERSION}}, False
                 if verb != "hello":
                     raise Malformed("the first line must be 'hello' with the token")
                 result = self._greet(ask, connection)

@@ -205,6 +205,14 @@ def test_a_sweep_of_a_simulated_cell_is_its_impedance() -> None:
         assert point.impedance_ohm.imag < 0
 
 
+def test_a_sweep_goes_on_while_the_station_asks_for_the_set_point(virtual: VirtualGateway) -> None:
+    with opened(virtual) as driver:
+        points = driver.sweep(Sweep((100.0, 10.0), 0.01))
+        assert next(points).frequency_Hz == 100.0
+        assert not driver.output_is_on()
+        assert next(points).frequency_Hz == 10.0
+
+
 def test_a_sweep_that_goes_wrong_says_so(virtual: VirtualGateway, backend: FakeBackend) -> None:
     def broken(channel: str, sweep: Sweep):
         yield from FakeBackend.sweep(backend, channel, Sweep(sweep.frequencies_Hz[:1], 0.01))

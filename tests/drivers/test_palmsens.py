@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers import finding
 from drivers import palmsens_scripts as scripts
 from drivers.interface import (
     Current,
@@ -285,6 +286,11 @@ def test_the_bytes_of_an_opening(virtual: VirtualPalmSens) -> None:
         assert driver.identify() == "EmStat4 HR, firmware 1600, Sep 30 2025 12:00:00"
 
 
+def test_it_is_recognised_at_a_serial_port(virtual: VirtualPalmSens, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "REPLY_S", 0.3)
+    assert [found.driver for found in finding.ask_serial(virtual.address).candidates] == ["palmsens"]
+
+
 def test_another_device_than_the_one_named_is_not_opened(virtual: VirtualPalmSens) -> None:
     with pytest.raises(WrongInstrument, match="not espico: it says 'tes4_hr"):
         PalmSens(virtual.address, device="espico", interval_s=0.05)
@@ -429,6 +435,16 @@ def test_a_sweep_is_broken_off_in_the_middle_of_a_point(pstat: PalmSens, virtual
         list(pstat.sweep(Sweep((1000.0, 0.01), 0.01, protection=WINDOW)))
     assert time.monotonic() - began < 10.0  # the point takes 40 s
     assert not virtual.cell_is_on
+
+
+def test_a_sweep_goes_on_while_the_station_asks_for_the_set_point(pstat: PalmSens) -> None:
+    points = pstat.sweep(Sweep((1000.0, 500.0, 100.0), 0.01, protection=WINDOW))
+    found = []
+    for point in points:
+        assert not pstat.output_is_on()  # no set point is held
+        found.append(point.frequency_Hz)
+    assert found == pytest.approx([1000.0, 500.0, 100.0])
+    assert pstat.measure().current_A == 0.0
 
 
 def test_a_driver_that_comes_back_finds_its_script_running(virtual: VirtualPalmSens) -> None:
