@@ -35,6 +35,7 @@ from drivers.palmsens_link import PalmSensLink
 from drivers.palmsens_scripts import DEVICES, Held, Limits
 from drivers.transports.serial_lines import SerialLines
 
+_ANSWER = r"t(espico|senswb|es4_|mes4|nexus)\w*\d+#"  # to `t`; over USB at any speed
 _AGREE = 1e-6  # relative, of a value that a script says back
 _FLAGGED = Status.OVERLOAD | Status.OVERLOAD_WARNING
 _VOLTAGES, _CURRENTS = ("ab", "da"), ("ba", "db")
@@ -60,8 +61,8 @@ class PalmSens:
         quirks="after a run-time error the device leaves the cell on: the driver switches it off; a hold reports the "
         "voltage that is set, not one that is measured; a Pico emulates current",
         probes=(
-            Probe(b"t\n", r"^t(espico|senswb)", "{resource}", baud=230400, ends_with=b"*\n"),
-            Probe(b"t\n", r"^t(es4_|mes4|nexus)", "{resource}", baud=921600, ends_with=b"*\n"),
+            Probe(b"t\n", _ANSWER, "{resource}", baud=230400, ends_with=b"*\n"),
+            Probe(b"t\n", _ANSWER, "{resource}", baud=921600, ends_with=b"*\n"),
         ),
     )
 
