@@ -201,8 +201,7 @@ class GatewayService:
         return wire
 
     def _do(self, verb: str, ask: Json, connection: socket.socket) -> Any:
-        if self._session is None or self._session[1] is not connection:
-            raise Refused("this station has been replaced by its own later connection")
+        self._check_session(connection)
         if verb not in self._verbs:
             raise Malformed(f"no verb {verb!r}; there are {', '.join(self._verbs)}")
         fields, act = self._verbs[verb]
@@ -216,7 +215,12 @@ class GatewayService:
         if ask["channel"] not in self._locks:
             raise Refused(f"no channel {ask['channel']!r}; there are {', '.join(self._locks)}")
         with self._locks[ask["channel"]]:
+            self._check_session(connection)  # what its successor has asked meanwhile comes after this, or instead of it
             return act(ask)
+
+    def _check_session(self, connection: socket.socket) -> None:
+        if self._session is None or self._session[1] is not connection:
+            raise Refused("this station has been replaced by its own later connection")
 
     def _only_once(self, key: str) -> None:
         with self._lock:

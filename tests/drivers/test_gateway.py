@@ -324,6 +324,21 @@ def test_a_circuit_that_does_not_open_is_tried_again(backend: FakeBackend) -> No
     assert service._was_lost.endswith("every circuit was opened")
 
 
+def test_a_start_that_was_overtaken_by_its_stations_next_connection_is_not_done(
+    virtual: VirtualGateway, backend: FakeBackend
+) -> None:
+    driver = opened(virtual)
+    with virtual.service._locks["2"]:  # the channel is busy when the start comes
+        with pytest.raises(InstrumentError):
+            driver.apply(Current(5e-3), WINDOW)  # nor can the driver open the circuit
+        driver._link.close()
+        driver._greet()
+    time.sleep(0.1)
+    assert backend.starts == []
+    assert not driver.output_is_on()
+    driver.close()
+
+
 def test_one_station_at_a_time(virtual: VirtualGateway) -> None:
     with opened(virtual), pytest.raises(Refused, match="another station has it"):
         opened(virtual)
