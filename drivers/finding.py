@@ -127,6 +127,7 @@ def ask_serial(port: str, description: str = "") -> Found:
     for name, probe in probes():
         if probe.baud is not None:
             by_question.setdefault((probe.baud, probe.question), []).append((name, probe))
+    said = b""
     for (baud, question), askers in by_question.items():
         try:
             with serial.serial_for_url(port, baudrate=baud, timeout=REPLY_S) as line:
@@ -134,10 +135,11 @@ def ask_serial(port: str, description: str = "") -> Found:
                 reply = bytes(line.read_until(askers[0][1].ends_with, LONGEST_REPLY))
         except (OSError, ValueError) as error:
             return Found(port, f"{description}: {error}", "", ())
-        if reply:
-            fits = [Candidate(name, probe.address.format(resource=port)) for name, probe in askers if probe.fits(reply)]
+        said = reply or said
+        fits = [Candidate(name, probe.address.format(resource=port)) for name, probe in askers if probe.fits(reply)]
+        if fits:
             return Found(port, description, _words(reply), tuple(fits))
-    return Found(port, description, "", ())
+    return Found(port, description, _words(said), ())
 
 
 # --- the network

@@ -32,6 +32,7 @@ BUILT_IN: dict[str, str] = {
     "ea-modbus": "drivers.ea_modbus:EaModbus",
     "ea-scpi": "drivers.ea_scpi:EaScpi",
     "espec": "drivers.espec:EspecChamber",
+    "gateway": "drivers.gateway.driver:Gateway",
     "itech-bidirectional": "drivers.itech:ItechBidirectional",
     "keithley-2000": "drivers.keithley2000:Keithley2000",
     "keithley-2400": "drivers.keithley2400:Keithley2400",
@@ -54,10 +55,12 @@ BUILT_IN: dict[str, str] = {
     "modbus-relays": "drivers.modbus_relays:ModbusRelays",
     "mt-sics": "drivers.mt_sics:MtSicsBalance",
     "neware-bts": "drivers.neware_bts:NewareBts",
+    "palmsens": "drivers.palmsens:PalmSens",
     "scpi-switch": "drivers.scpi_switch:ScpiSwitch",
     "serial-adc": "drivers.serial_adc:SerialAdc",
     "simserv": "drivers.simserv:SimServChamber",
     "solartron-1260-1287": "drivers.solartron:SolartronImpedance",
+    "solartron-1287": "drivers.solartron1287_source:Solartron1287Source",
     "virtual-press": "drivers.virtual_press:VirtualPress",
 }
 """Name: module and class. One line makes a driver known."""

@@ -35,6 +35,7 @@ class Solartron1287:
 
     model = "Solartron 1287"
     voltage_range = Range(-14.5, 14.5)  # V
+    current_range = Range(-2.0, 2.0)  # A
 
     def __init__(self, line: GpibLine, *, address: str = "", write_wait_s: float = 0.02) -> None:
         self.line = line
@@ -57,11 +58,13 @@ class Solartron1287:
             )
         return max(limits)
 
-    def configure(self, limit_A: float, resistor_ohm: float, *, attenuate: bool) -> None:
-        """Potentiostat with a current limit and a fixed standard resistor; the cell stays as it is."""
+    def configure(
+        self, limit_A: float, resistor_ohm: float, *, attenuate: bool = False, galvanostat: bool = False
+    ) -> None:
+        """Potentiostat (or galvanostat) with a current limit and a fixed standard resistor; the cell stays as it is."""
         for command in (
             "OT1",  # replies end with CR LF and EOI
-            "PO0",  # potentiostat
+            "PO1" if galvanostat else "PO0",
             "ON0",  # polarisation on means the set voltage, not the rest potential
             f"IL{_code(CURRENT_LIMITS_A, limit_A)}",
             "OL2",  # at the limit it limits, and does not cut out
@@ -80,10 +83,8 @@ class Solartron1287:
 
     def measure(self) -> tuple[float, float]:
         """Voltage (V) and current (A) by the voltmeter; in full standby it does not see the cell."""
-        reply = self.line.query("RU1")
-        reading = _READING.fullmatch(reply)
-        if reading is None:
-            raise BadReply(f"{reply[:60]!r} is no reading", instrument=self.model, address=self.address)
+        reading = _READING.fullmatch(self.answers())
+        assert reading is not None
         if (codes := reading.groups()[2:]) != ("00", "00"):
             raise Refused(
                 f"the voltmeter reports codes {codes[0]} (voltage) and {codes[1]} (current)",
@@ -118,6 +119,22 @@ class Solartron1287:
             "BR1",
         ):
             self.write(command)
+
+    def set_current(self, amperes: float) -> None:
+        """Of the galvanostat; positive into CE and out of WE."""
+        self.write(f"PC{number(amperes)}")
+
+    def voltmeter(self) -> None:
+        """Set it up for single readings, whatever state another program left. The cell stays as it is."""
+        for command in ("OT1", *VOLTMETER):
+            self.write(command)
+
+    def answers(self) -> str:
+        """The voltmeter's reply, whatever it says: the 1287 has no words for what it is. Raises `BadReply`."""
+        reply = self.line.query("RU1")
+        if _READING.fullmatch(reply) is None:
+            raise BadReply(f"{reply[:60]!r} is no reading", instrument=self.model, address=self.address)
+        return reply
 
     def polarise(self) -> None:
         self.write("PW1")

@@ -258,7 +258,7 @@ def _results(folder: Path, picture: Path) -> int:
             exported = export(archive, view.run_id, form, stem.with_name(stem.name + suffix), overwrite=True)
             print(f"  export     {exported.files[0]}")
         report = stem.with_name(stem.name + ".html")
-        write_report(archive, view.run_id, report)
+        write_report(archive, [view.run_id], report)
         print(f"  report     {report}")
     if picture.is_file():
         print(f"  screenshot {picture}")

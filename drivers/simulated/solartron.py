@@ -17,12 +17,13 @@ from typing import Protocol
 
 from drivers.simulated.clock import Clock, ScaledClock
 from drivers.simulated.server import VirtualInstrument
-from drivers.simulated.wiring import DriveVoltage, OpenCircuit, WiredCell
+from drivers.simulated.wiring import DriveCurrent, DriveVoltage, OpenCircuit, WiredCell
 
 IL_AMPERES = {6: 2.0, 5: 0.2, 4: 0.02, 3: 2e-3, 2: 2e-4, 1: 2e-5}  # 6 is known, the rest by decades
 RR_OHM = {code: 10.0 ** (code - 2) for code in range(1, 9)}
 POTENTIOSTAT_VERBS = re.findall("..", "PWBYPOPVPCPIONILOLRRRGDGTRRUGPPBGBVTVRITIRBRVXIXFICCCEEBOTBK")
 ANALYSER_VERBS = re.findall("..", "FRVAVBIAIBVCICGTISMSAURADCIPOUSOCVCZCYCIUWSWVIFVMEBPOSOTRH")
+HIGHEST = {"PV": 14.5, "PC": 2.0}
 OVERLOAD = 3  # which digit means what is not public: any that is not 0 does here
 
 
@@ -37,11 +38,24 @@ class GpibDevice(Protocol):
 
 
 class Potentiostat:
-    """The 1287 as a potentiostat: drives the cell while it is polarised (PW1 with BY1), whoever has gone away."""
+    """The 1287: drives the cell while it is polarised (PW1 with BY1), whoever has gone away.
+
+    As a galvanostat it knows no voltage limit but its own 14.5 V.
+    """
 
     def __init__(self, cell: WiredCell, noise: random.Random) -> None:
         self.cell, self.noise = cell, noise
-        self.settings: dict[str, float] = {"PW": 0, "BY": 0, "PO": 0, "PV": 0.0, "IL": 6, "RR": 1, "PI": 0, "GP": 0}
+        self.settings: dict[str, float] = {
+            "PW": 0,
+            "BY": 0,
+            "PO": 0,
+            "PV": 0.0,
+            "PC": 0.0,
+            "IL": 6,
+            "RR": 1,
+            "PI": 0,
+            "GP": 0,
+        }
         self.unknown: list[str] = []
         self._output = b""
 
@@ -65,7 +79,7 @@ class Potentiostat:
         except ValueError:
             self.unknown.append(message)
             return
-        in_range = argument in allowed.get(verb, {argument: 0}) and (verb != "PV" or abs(argument) <= 14.5)
+        in_range = argument in allowed.get(verb, {argument: 0}) and abs(argument) <= HIGHEST.get(verb, math.inf)
         if verb not in POTENTIOSTAT_VERBS or not in_range:
             self.unknown.append(message)
         elif verb == "RU":
@@ -74,7 +88,11 @@ class Potentiostat:
             was_polarised = self.polarised
             self.settings[verb] = argument
             if self.polarised:
-                self.cell.drive(DriveVoltage(self.settings["PV"], self.limit_A))
+                self.cell.drive(
+                    DriveCurrent(self.settings["PC"], -HIGHEST["PV"], HIGHEST["PV"])
+                    if self.settings["PO"] == 1
+                    else DriveVoltage(self.settings["PV"], self.limit_A)
+                )
             elif was_polarised:
                 self.cell.drive(OpenCircuit())
 

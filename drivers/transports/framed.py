@@ -60,7 +60,7 @@ class FramedSocket:
 
         What had come before, and the frame that was on its way, are thrown away. Raises as `exchange`.
         """
-        self.connect()
+        self._open()
         assert self._socket is not None
         link, deadline = self._socket, time.monotonic() + self.timeout_s
         with self._guarded():
@@ -72,6 +72,14 @@ class FramedSocket:
             return [self._heard(link, deadline) for _ in range(count)]
 
     def connect(self) -> None:
+        """Open the link where it is not open, and anew where it was closed or has said what nobody asked for."""
+        if self._socket is not None and (self._pending or select.select([self._socket], [], [], 0)[0]):
+            # Bytes that nobody asked for would be taken for the next answer; a closed link shows here too.
+            wire_log.warning("%s: unexpected input or closed link, connecting anew", self.address)
+            self.close()
+        self._open()
+
+    def _open(self) -> None:
         """Open the link where it is not open."""
         if self._socket is not None:
             return
@@ -105,10 +113,6 @@ class FramedSocket:
 
     def ready(self) -> socket.socket:
         """A connection on which the next answer belongs to the next request; made anew where it must be."""
-        if self._socket is not None and (self._pending or select.select([self._socket], [], [], 0)[0]):
-            # Bytes that nobody asked for would be taken for the next answer; a closed link shows here too.
-            wire_log.warning("%s: unexpected input or closed link, connecting anew", self.address)
-            self.close()
         self.connect()
         assert self._socket is not None
         return self._socket

@@ -1,4 +1,4 @@
-"""Exchange of protocols with other software: PyBaMM, aurora-unicycler, NEWARE, BioLogic, tomato.
+"""Exchange of protocols with other software: PyBaMM, aurora-unicycler, NEWARE, BioLogic, CHI, tomato.
 
 `write` says a protocol of ours in another format, `read` makes one of ours of another's file. Both come with a report:
 what a format cannot say is left out or approximated and named, never dropped in silence, and what would make the result
@@ -17,6 +17,7 @@ from protocols.compile import Protocol
 from protocols.document import DocumentError, Problem
 from protocols.interop import (
     biologic,
+    chi,
     neware,
     neware_reader,
     pybamm_reader,
@@ -107,6 +108,16 @@ FORMATS: Mapping[str, Format] = {
             impedance=True,
             encoding=biologic.ENCODING,
             newline=biologic.NEWLINE,
+        ),
+        Format(
+            "chi",
+            ".mcr",
+            "CH Instruments macro",
+            None,
+            lambda plan, report, _: chi.write(plan, report),
+            in_amperes=True,
+            impedance=True,
+            encoding=chi.ENCODING,
         ),
         Format(
             "tomato",

@@ -22,6 +22,7 @@ from station.cli import (
     config,
     database,
     figure,
+    gateway,
     instruments,
     protocol,
     results,
@@ -47,6 +48,7 @@ app.add_typer(analyse.app, name="analyse")
 app.add_typer(calibration.app, name="calibration")
 app.add_typer(protocol.app, name="protocol")
 app.add_typer(instruments.app, name="instruments")
+app.add_typer(gateway.app, name="gateway")
 app.add_typer(database.app, name="db")
 app.add_typer(cell.app, name="cell")
 

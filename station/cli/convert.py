@@ -14,7 +14,7 @@ from station.cli.common import AsJson, say_json
 if TYPE_CHECKING:
     from protocols.interop import Converted, Remark
 
-FORMATS_HELP = "cellstation, pybamm, unicycler, neware, biologic (to only) or tomato (to only)"
+FORMATS_HELP = "cellstation, pybamm, unicycler, neware, biologic (to only), chi (to only) or tomato (to only)"
 
 
 def convert(
