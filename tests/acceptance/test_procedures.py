@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import json
 import threading
 import time
@@ -29,6 +28,7 @@ from station.service import listen, serve
 from station.station import Station
 from tests.acceptance.bench import TOKEN, wait_until
 from tests.acceptance.conftest import Live
+from tests.calibration_records import made_record, write_record
 
 SPEED = 40.0
 CURRENT_A = 2e-3
@@ -103,8 +103,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         for name in cells:
             (tmp_path / "cells" / f"cell-{name}.yaml").write_text(CELL.format(f"cell-{name}"), encoding="utf-8")
         for name in proxies:
-            record = calibration(name, parameters.sensor)
-            (tmp_path / "calibrations" / f"mfsr-{name}-v1.json").write_text(record.model_dump_json(), encoding="utf-8")
+            write_record(tmp_path / "calibrations", calibration(name, parameters.sensor))
         config = tmp_path / "station.toml"
         config.write_text(
             "\n".join(
@@ -130,20 +129,12 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 def calibration(name: str, sensor: SensorParameters) -> Calibration:
     """The sensor's true response."""
-    today = datetime.date.today()
-    return Calibration(
-        sensor=f"mfsr-{name}",
-        version=1,
-        model="power",
+    return made_record(
+        f"mfsr-{name}",
         a=sensor.anchor_ohm * (sensor.anchor_Pa * sensor.area_m2) ** sensor.exponent,
         b=sensor.exponent,
         area_m2=sensor.area_m2,
-        force_min_N=1.0,
-        force_max_N=400.0,
-        relative_uncertainty=0.1,
-        calibrated=today,
-        expires=today + datetime.timedelta(days=30),
-        note="simulated",
+        force_N=(1.0, 400.0),
     )
 
 

@@ -26,6 +26,7 @@ from station.station import Station
 from tests.acceptance.bench import TOKEN, wait_until
 from tests.acceptance.conftest import Live
 from tests.acceptance.test_procedures import calibration
+from tests.calibration_records import write_record
 from tests.station.land_files import english, records
 
 CELL = "cell: pouch-3\nactive_mass: 2 mg\nnominal_capacity: 4 mAh\nlimits: {voltage: [0 V, 4.2 V], current: 20 mA}\n"
@@ -64,9 +65,7 @@ def laboratory(tmp_path: Path) -> Iterator[Laboratory]:
     for name in ("cells", "protocols", "calibrations", "exports"):
         (tmp_path / name).mkdir()
     (tmp_path / "cells" / "pouch-3.yaml").write_text(CELL, encoding="utf-8")
-    (tmp_path / "calibrations" / "mfsr-L1-v1.json").write_text(
-        calibration("L1", sensor).model_dump_json(), encoding="utf-8"
-    )
+    write_record(tmp_path / "calibrations", calibration("L1", sensor))
     with VirtualKeithleyDaq6510({101: FixedCell(sensor_ohm=sensor.anchor_ohm)}) as scanner:
         config = tmp_path / "station.toml"
         config.write_text(
@@ -125,7 +124,7 @@ def test_an_export_becomes_a_run_once_it_is_whole_and_is_never_imported_twice(
         time.sleep(1.0)
         assert [run.readings for run in live.client.runs()] == [ALL], "known from the database"
         assert export(live.station.archive, run_id, "bdf-csv", tmp_path / "out.bdf.csv").files
-        write_report(live.station.archive, run_id, tmp_path / "out.html")
+        write_report(live.station.archive, [run_id], tmp_path / "out.html")
 
 
 def test_a_longer_export_of_the_same_test_goes_on_with_its_run(laboratory: Laboratory) -> None:
