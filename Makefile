@@ -13,8 +13,12 @@ demo: $(READY)
 gui: $(READY)
 	$(BIN)/cellstation gui $(ARGS)
 
+# Many processes read the same modules, so that their bytecode is kept; and there are more of them than cores already.
+test: export PYTHONDONTWRITEBYTECODE :=
+test: export OMP_NUM_THREADS := 1
+test: export OPENBLAS_NUM_THREADS := 1
 test: $(READY)
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
