@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from protocols.cell import parse_cell
 from protocols.document import DocumentError
-from station.analysis.cycles import cycles
+from station.analysis.cycles import Cycle, cycles
 from station.analysis.errors import AnalysisError
 from station.analysis.figures import CapacityUnit, Sample
 from station.analysis.impedance.spectrum import Measured, from_sweep
 from station.analysis.record import Record, as_record
-from station.readings import CellEvent, DerivationView, EventView, Level, MarkerEvent, RunView
+from station.readings import CellEvent, DerivationView, EventView, Level, MarkerEvent, RunState, RunView
 from station.store import Archive
 
 
@@ -38,6 +39,17 @@ class Reported:
             return "none"
         numbers = self.record.sequence[first_row:end_row]
         return f"{int(numbers[0])}–{int(numbers[-1])}"
+
+    @property
+    def complete_cycles(self) -> tuple[Cycle, ...]:
+        """Those with both half-cycles whole: the last is not where the run was cut, or goes on, within its second."""
+        if self.sample is None or self.record is None:
+            return ()
+        both = tuple(cycle for cycle in self.sample.cycles if math.isfinite(cycle.coulombic_efficiency))
+        if self.run.state is RunState.FINISHED or not both or both[-1] is not self.sample.cycles[-1]:
+            return both
+        second = both[-1].half(both[-1].first.other)
+        return both[:-1] if second is not None and second.end_row >= len(self.record) - 1 else both
 
     @property
     def all_readings(self) -> str:

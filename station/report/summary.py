@@ -83,7 +83,7 @@ def _cycling(one: Reported, accuracy: Accuracy | None) -> Iterator[Result]:
     sample = one.sample
     if sample is None:
         return
-    complete = [cycle for cycle in sample.cycles if math.isfinite(cycle.coulombic_efficiency)]
+    complete = one.complete_cycles
     yield Result("Complete cycles", f"{len(complete)} of {len(sample.cycles)} begun", one.all_readings, "cycles.cycles")
     for cycle in (*complete[:1], *complete[1:][-1:]):
         yield from _of_cycle(one, sample, cycle, accuracy)
@@ -159,7 +159,8 @@ def _pressures(one: Reported) -> Iterator[Result]:
     if one.sample is None or one.record is None:
         return
     try:
-        found = pressure_cycles(one.record, one.sample.cycles, area_cm2=one.run.electrode_area_cm2)
+        whole = one.complete_cycles or one.sample.cycles
+        found = pressure_cycles(one.record, whole, area_cm2=one.run.electrode_area_cm2)
     except AnalysisError:
         return  # none was measured
     by_number = {cycle.number: cycle for cycle in one.sample.cycles}
@@ -238,7 +239,7 @@ def comparison(runs: Sequence[Reported]) -> Table:
 
 def _compared(one: Reported) -> tuple[str, ...]:
     head = (one.run.run_id, one.run.cell)
-    complete = [] if one.sample is None else [c for c in one.sample.cycles if math.isfinite(c.coulombic_efficiency)]
+    complete = one.complete_cycles
     if not complete or one.sample is None:
         return (*head, "0", "—", "—", "—", "—")
     given_back: Direction = complete[0].first.other

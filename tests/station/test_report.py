@@ -250,3 +250,18 @@ def test_what_the_pressures_rest_on_is_in_the_summary(tmp_path: Path) -> None:
     assert "546 kPa ± 36 kPa (k = 2, mfsr-12 v3)" in text
     assert "mfsr-12 v4, shown here, derived" in text and "mfsr-12 v3, kept, derived" in text
     assert "resistances_ohm" not in text, "the points of the calibration stand on its certificate"
+
+
+def test_a_cycle_that_the_run_was_cut_in_is_no_complete_one(tmp_path: Path) -> None:
+    """Its half capacity would be taken for fade, and the cell's life for ended."""
+    channel = synthetic.half_cell(cycles=3)
+    channel.cycle = 4
+    channel.run_step("discharge", 3600.0, lambda _: -1e-3)
+    channel.run_step("charge", 900.0, lambda _: 1e-3)
+    stopped = Batch("run-1", state=RunState.STOPPED, reason="by hand", ended=2e9)
+    archive = recorded(tmp_path, channel, stopped)
+    write_report(archive, ["run-1"], tmp_path / "report.html")
+    text = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "3 of 4 begun" in text
+    assert "Retention of cycle 3 against cycle 1" in text
+    assert "cycle 4" not in text.split("Voltage and current")[0]
