@@ -12,10 +12,10 @@ import numpy as np
 
 from calibration.columns import Columns
 from calibration.models import Floats
+from calibration.noise import huber_weights
 
 SMOOTH_DEGREE = 4
 HIGHEST_ORDER = 3  # of the half-difference over ln F: constant, straight, bent
-HUBER = 1.345
 REWEIGHTINGS = 6
 
 
@@ -46,5 +46,5 @@ def _half_difference(columns: Columns, scaled: Floats, order: int) -> tuple[Floa
         solution = np.linalg.lstsq(design * root[:, None], columns.y * root, rcond=None)[0]
         left = columns.y - design @ solution
         scale = 1.4826 * float(np.median(np.abs(left)))
-        weights = np.minimum(1.0, HUBER * max(scale, 1e-9) / np.maximum(np.abs(left), 1e-12))
+        weights = huber_weights(left / max(scale, 1e-9))
     return branch @ solution[-order:], float(np.average(left**2, weights=weights))

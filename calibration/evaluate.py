@@ -56,8 +56,6 @@ def evaluate(data: Dataset, basis: Basis) -> Evaluation:
         quantities=quantities_of(columns, fitted, creep),
         force_min_N=float(np.exp(low)),
         force_max_N=float(np.exp(high)),
-        ln_ohm_least=float(columns.y.min()),
-        ln_ohm_most=float(columns.y.max()),
         warnings=_warnings(data, choice, effects, creep),
     )
 

@@ -13,6 +13,7 @@ from calibration.results import Variable
 LEAST_SPREAD_X = 1e-4  # relative: no force is known better from one burst
 USUAL_SPREAD_X = 1e-3  # where no bursts tell
 EVENNESS = 3.0  # by how much the log-likelihood must favour a variable other than ln R
+HUBER = 1.345  # standard deviations; 95 % as efficient as least squares for normal errors
 LEAST_SCALE = 1e-4  # of ln R
 POWER_OF_G = {Variable.LN_RESISTANCE: 0.0, Variable.CONDUCTANCE: -1.0, Variable.RESISTANCE: 1.0}
 
@@ -55,7 +56,7 @@ def first_noise(columns: Columns) -> Noise:
     if likelihoods[variable] < likelihoods[Variable.LN_RESISTANCE] + EVENNESS:
         variable = Variable.LN_RESISTANCE
     noise = Noise(variable, _sigma_x(columns), 1.0, middle)
-    scale = max(robust_scale(scatter / noise.shape(columns.y)), 1e-4)
+    scale = max(robust_scale(scatter / noise.shape(columns.y)), LEAST_SCALE)
     return replace(noise, scale=scale)
 
 
@@ -67,6 +68,11 @@ def without_units(columns: Columns, scatter: Floats) -> Floats:
         if rows.sum() >= 4:
             left[rows] -= np.median(left[rows])
     return left
+
+
+def huber_weights(off: Floats) -> Floats:
+    """Of residuals in standard deviations (P. J. Huber, Ann. Math. Stat. 35 (1964) 73)."""
+    return np.minimum(1.0, HUBER / np.maximum(np.abs(off), 1e-9))
 
 
 def robust_scale(values: Floats) -> float:

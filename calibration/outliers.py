@@ -12,9 +12,8 @@ from scipy import stats
 
 from calibration.columns import Columns
 from calibration.models import Bools, Floats
-from calibration.noise import Noise, robust_scale, without_units
+from calibration.noise import Noise, huber_weights, robust_scale, without_units
 
-HUBER = 1.345  # standard deviations; 95 % as efficient as least squares for normal errors
 LEAST_DISTANCE = 4.0  # robust standard deviations; further where there are many points that could be off by chance
 BY_CHANCE = 0.05  # how likely it may be that any point of good data is called an outlier
 MOST_BENDS = 4
@@ -35,7 +34,7 @@ def distances(columns: Columns, noise: Noise) -> Floats:
         leverage = np.clip(np.einsum("ij,ji->i", design * root, inverse), 0.0, 0.99)
         off = without_units(columns, left) / np.sqrt(1 - leverage)
         off = off / max(robust_scale(off), 1e-9)
-        weights = _huber(off)
+        weights = huber_weights(off)
     return np.asarray(off)
 
 
@@ -46,11 +45,7 @@ def suspects(off: Floats) -> Bools:
 
 def weights_against(off: Floats) -> Floats:
     """Huber's where there are outliers, else 1 for all."""
-    return _huber(off) if np.any(suspects(off)) else np.ones(len(off))
-
-
-def _huber(off: Floats) -> Floats:
-    return np.minimum(1.0, HUBER / np.maximum(np.abs(off), 1e-9))
+    return huber_weights(off) if np.any(suspects(off)) else np.ones(len(off))
 
 
 def _levels(columns: Columns) -> int:

@@ -25,8 +25,6 @@ class Candidate(Frozen):
     aicc: float | None  # Akaike's criterion, corrected for few points; lower is better; None: too few points for it
     residual: NotNegative
     left_out_error: NotNegative | None  # when each series (with one series: each level) is left out in turn
-    monotone: bool = True
-    note: str = ""  # why it could not be fitted or chosen
 
 
 class Choice(Frozen):
@@ -145,6 +143,4 @@ class Evaluation(Frozen):
     quantities: Quantities
     force_min_N: Positive
     force_max_N: Positive
-    ln_ohm_least: float  # of the readings of resistance used, the ends of what was covered
-    ln_ohm_most: float
     warnings: tuple[str, ...] = ()

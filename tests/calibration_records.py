@@ -104,8 +104,6 @@ def _evaluation(
         quantities=Quantities(of="sensor", levels=(), zero=None, creep=None, classification="unclassified"),
         force_min_N=low,
         force_max_N=high,
-        ln_ohm_least=ends[0],
-        ln_ohm_most=ends[1],
     )
 
 

@@ -125,11 +125,6 @@ def candidates(calibration: Calibration) -> Table:
     known = [each.aicc for each in choice.candidates if each.aicc is not None]
     rows = []
     for place, each in enumerate(choice.candidates):
-        remark = "; ".join(
-            part
-            for part in ("chosen" if place == 0 else "", "" if each.monotone else "not monotone", each.note)
-            if part
-        )
         rows.append(
             (
                 model_name(each.model),
@@ -137,7 +132,7 @@ def candidates(calibration: Calibration) -> Table:
                 NONE if each.aicc is None else rounded(each.aicc - min(known), 1),
                 uncertainty(100 * each.residual),
                 NONE if each.left_out_error is None else uncertainty(100 * each.left_out_error),
-                remark,
+                "chosen" if place == 0 else "",
             )
         )
     rows += [(title, NONE, NONE, NONE, NONE, f"rejected: {why}") for title, why in choice.rejected]

@@ -229,5 +229,5 @@ def _candidate_cells(candidate: Candidate, chosen: bool) -> tuple[QTableWidgetIt
         cell(aicc),
         cell(quantities.share(candidate.residual)),
         cell(quantities.share(candidate.left_out_error)),
-        cell("✓ chosen" if chosen else candidate.note or ("" if candidate.monotone else "not monotone")),
+        cell("✓ chosen" if chosen else ""),
     )

@@ -71,7 +71,7 @@ def print_models(choice: Choice) -> None:
             "-" if one.aicc is None else f"{one.aicc:.1f}",
             _percent(one.residual),
             "-" if one.left_out_error is None else _percent(one.left_out_error),
-            "chosen" if place == 0 else one.note,
+            "chosen" if place == 0 else "",
         )
     for title, reason in choice.rejected:
         table.add_row(title, "", "", "", "", reason)

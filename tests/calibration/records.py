@@ -80,8 +80,6 @@ def record(*, a_ohm: float = A_OHM, expanded: float = 0.08, **changes: object) -
         ),
         force_min_N=FORCES[0],
         force_max_N=FORCES[-1],
-        ln_ohm_least=math.log(ohms[-1]),
-        ln_ohm_most=math.log(ohms[0]),
     )
     values: dict[str, object] = {
         "sensor": "mfsr-1",
