@@ -113,9 +113,14 @@ def swept(program: Program, state: State, spectrum: Spectrum, time: float, waite
     state = state.copied()
     state.spectra += 1
     numbered = replace(spectrum, number=state.spectra, step=state.step, cycle=state.cycle)
-    waited = f" after a wait of {waited_s:.0f} s for the instrument" if waited_s else ""
-    after = leave(program, state, time, f"{len(spectrum.frequency_Hz)} points measured{waited}")
+    after = leave(program, state, time, measured_in_words(spectrum, waited_s))
     return replace(after, spectra=(numbered,))
+
+
+def measured_in_words(spectrum: Spectrum, waited_s: float) -> str:
+    """Why an impedance step ended."""
+    waited = f" after a wait of {waited_s:.0f} s for the instrument" if waited_s else ""
+    return f"{len(spectrum.frequency_Hz)} points measured{waited}"
 
 
 def confirm(program: Program, state: State, time: float, answer: str = "") -> Outcome:
