@@ -62,6 +62,7 @@ class Sweeper:
         self._channel, self._around, self._say = channel, around, say
         self._impedance, self._handover = impedance, handover
         self._task: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None  # broken off, and gives the cell back
         self._measuring = False  # this very channel has the instrument and measures
         self._maybe_polarised = False  # by the impedance instrument
 
@@ -93,21 +94,23 @@ class Sweeper:
         if self._task is not None and self._task.done() and not self._task.cancelled():
             self._task.result()
 
-    def interrupt(self) -> asyncio.Task[None] | None:
-        """Break off a sweep, even in the middle of a point of minutes; returns what still gives the cell back."""
+    def interrupt(self) -> None:
+        """Break off a sweep, even in the middle of a point of minutes; the cell is given back in the background."""
         task = self._task
         if task is None or task is asyncio.current_task():
-            return None
+            return
         self._task = None
         if not task.done():
+            self._leaving = task
             task.cancel()
             if self._measuring and self._impedance.opened is not None:
                 self._impedance.opened.interrupt()
-        return task
 
     async def cancel(self) -> None:
         """Break off a sweep; returns when the cell is off the instrument again."""
-        if (task := self.interrupt()) is not None:
+        self.interrupt()
+        task, self._leaving = self._leaving, None
+        if task is not None and task is not asyncio.current_task():
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
