@@ -213,8 +213,8 @@ class AloneChannel(Channel, Generic[C, S]):
 def as_sample(reading: Reading) -> Sample:
     return Sample(
         reading.time,
-        reading.voltage_V,
-        reading.current_A,
+        math.nan if reading.voltage_V is None else reading.voltage_V,
+        math.nan if reading.current_A is None else reading.current_A,
         reading.resistance_ohm,
         reading.pressure_Pa,
         reading.pressure_U_Pa,

@@ -35,6 +35,7 @@ from station.handover import Handover
 from station.readings import ChannelState, Level, Reading, RunState, StepSummary
 from station.run import Run
 from station.sensors import Sensor
+from station.sequencer import Sample
 from station.sweeping import Sweeper, Swept
 from station.workers import Worker
 
@@ -289,9 +290,12 @@ class CyclerChannel(AloneChannel[ProgramCycler, CyclerStatus]):
     def _sweep(self, part: Step) -> None:
         assert self._sweeper is not None and self.run is not None and self._state is not None
         self.store()
-        last = self._state.last
-        rest_V = last.voltage_V if last else None
-        self._sweeper.begin(_plan(part), self._protection(self.run), rest_V, self._swept, self._sweep_failed)
+        self._sweeper.begin(_plan(part), self._protection(self.run), self._make_way, self._swept, self._sweep_failed)
+
+    async def _make_way(self) -> float | None:
+        """The cycler's circuit is open already."""
+        last = self._state.last if self._state else None
+        return last.voltage_V if last else None
 
     async def _swept(self, swept: Swept) -> None:
         async with self._lock:
@@ -351,6 +355,21 @@ class CyclerChannel(AloneChannel[ProgramCycler, CyclerStatus]):
             assert isinstance(part, Step)
             self.say(Level.WARNING, "the sweep that the station's end broke off is measured anew")
             self._sweep(part)
+        elif isinstance(part, Step) and self.state is ChannelState.RUNNING:
+            self._watch(part, status)
+
+    def _watch(self, part: Step, status: CyclerStatus) -> None:
+        """Record the cell as the cycler shows it, or what is around it while the impedance instrument has it."""
+        assert self.run is not None and self._state is not None and self._sweeper is not None
+        shown = None if self._sweeper.has_cell else status.measurement
+        voltage_V, current_A = (shown.voltage_V, shown.current_A) if shown else (math.nan, math.nan)
+        seen = self._surrounded(Sample(self.around.clock.now(), voltage_V, current_A))
+        self.latest = seen if shown else None
+        if shown is None and seen.resistance_ohm is None and seen.pressure_Pa is None and seen.temperature_degC is None:
+            return
+        self._state, readings = follower.watched(self._state, part, self.run.program.record, seen)
+        if readings:
+            self.store(readings)
 
     async def _find_cell(self, status: CyclerStatus) -> bool:
         """After a restart: what the station did itself is undone, and the switch asked; False where it tripped."""

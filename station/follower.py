@@ -14,8 +14,9 @@ from enum import StrEnum
 from pydantic import TypeAdapter
 
 from drivers.interface import CyclerRecord
-from protocols.program import DIRECTIONS, CycleCount, Program, Step
+from protocols.program import DIRECTIONS, CycleCount, Program, RecordRule, Step
 from station.readings import Reading, StepSummary
+from station.sequencer import Sample
 
 STEP_CHANGE_S = 1e-3
 """A step's first record is made at its time 0, the instant of the last step's end: so test time rises strictly."""
@@ -97,6 +98,40 @@ def swept(state: FollowState, step: Step, time: float, reason: str) -> StepSumma
         energy_Wh=0.0,
         end_reason=reason,
     )
+
+
+def watched(
+    state: FollowState, step: Step, rule: RecordRule, sample: Sample
+) -> tuple[FollowState, tuple[Reading, ...]]:
+    """What is seen of a cell that waits for its sweep, or of what is around it: recorded where the rule asks for it.
+
+    A voltage that is no number is one that nobody measures.
+    """
+    last, step_time_s = state.last, sample.time - state.start_time - state.part_began_s
+    if last is not None and last.step == state.step and step_time_s < last.step_time_s + rule.every_s:
+        return state, ()
+    is_seen = math.isfinite(sample.voltage_V)
+    reading = Reading(
+        sequence=state.sequence + 1,
+        time=sample.time,
+        test_time_s=sample.time - state.start_time,
+        step=state.step,
+        step_name=step.name,
+        cycle=state.cycle,
+        step_time_s=step_time_s,
+        voltage_V=sample.voltage_V if is_seen else None,
+        current_A=sample.current_A if is_seen else None,
+        step_capacity_Ah=0.0,
+        step_energy_Wh=0.0,
+        net_capacity_Ah=last.net_capacity_Ah if last else 0.0,
+        resistance_ohm=sample.resistance_ohm,
+        pressure_Pa=sample.pressure_Pa,
+        pressure_U_Pa=sample.pressure_U_Pa,
+        calibration=sample.calibration,
+        temperature_degC=sample.temperature_degC,
+        pressure_mark=sample.pressure_mark,
+    )
+    return replace(state, sequence=reading.sequence, last=reading), (reading,)
 
 
 def _end_s(state: FollowState) -> float:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from drivers import interface
-from drivers.interface import ImpedanceSource, InstrumentError, OutOfRange, Protection, Source
+from drivers.interface import ImpedanceSource, InstrumentError, NotSafe, OutOfRange, Protection, Source
 from protocols.document import DocumentError, Problem
 from protocols.limits import Limits
 from protocols.program import (
@@ -92,6 +92,7 @@ class HostChannel(Channel):
         self._tripped_by: Sample | None = None  # stored once the circuit is open
         self._first: Sample | None = None  # taken with the last set point, not yet looked at
         self._connected = False  # the source is on, and measures the cell
+        self._rest_V: float | None = None  # that the cell was seen at before a sweep
         self._must_restore = False
         self._at_once = False
         self._exchanges_s: deque[float] = deque(maxlen=5)  # how long the last measurements took
@@ -288,6 +289,15 @@ class HostChannel(Channel):
             await self._trip("the source's output is on, and not by this station")
         elif trip := self._check_open():
             await self._trip(trip.reason)
+        elif self._sweeper is not None and self._sweeper.has_cell and self.state is ChannelState.RUNNING:
+            self._watch()
+
+    def _watch(self) -> None:
+        """Nobody but the impedance instrument measures the cell now: record what is around it."""
+        assert self._program is not None and self._state is not None
+        around = self._surrounded(Sample(self.around.clock.now(), math.nan, math.nan))
+        if around.resistance_ohm is not None or around.pressure_Pa is not None or around.temperature_degC is not None:
+            self._keep(sequencer.watched(self._program, self._state, around))
 
     async def _go_on(self) -> None:
         """The first look after a restart: before anything is changed."""
@@ -362,7 +372,7 @@ class HostChannel(Channel):
         clock = self.around.clock
         shortest = MIN_PERIOD_S if clock.speed > 1 else 0.0
         period = max(self.around.poll_s / clock.speed, shortest)
-        if self.state is not ChannelState.RUNNING or self._program is None or self._state is None:
+        if not self._connected or self._program is None or self._state is None:
             return max(period, 0.05) - since_s
         begin = sequencer.next_due(self._program, self._state) - LEAD * min(self._exchanges_s, default=0.0)
         due = max((begin - clock.now()) / clock.speed, shortest - since_s)
@@ -372,7 +382,7 @@ class HostChannel(Channel):
         """Half the time, by the present slope, until a voltage ends the step; infinite where none does."""
         assert self._program is not None and self._state is not None
         mark, latest = self._state.recorded, self._state.previous
-        if mark is None or latest is None or latest.time <= mark.time:
+        if mark is None or mark.voltage_V is None or latest is None or latest.time <= mark.time:
             return math.inf
         slope = (latest.voltage_V - mark.voltage_V) / (latest.time - mark.time)
         step = sequencer.current_step(self._program, self._state)
@@ -489,10 +499,7 @@ class HostChannel(Channel):
                 narrowed = replace(protection, current_max_A=min(most_A, limit or math.inf))
                 return await self._insist(interface.Voltage(voltage), narrowed)
             case MeasureImpedance(plan):
-                await self._insist(None, protection)
-                assert self._sweeper is not None
-                rest_V = self.latest.voltage_V if self.latest else None
-                self._sweeper.begin(plan, protection, rest_V, self._swept, self._sweep_failed)
+                return await self._queue(plan, protection)
             case Trip(reason):
                 await self._trip(reason)
             case Finish():
@@ -532,6 +539,26 @@ class HostChannel(Channel):
         if handover is not None:
             await (handover.open() if setpoint is None else handover.to_source())
         return await self._source.call(act) if setpoint is not None else None
+
+    async def _queue(self, plan: SweepPlan, protection: Protection) -> Sample | None:
+        """Open the circuit for a sweep; where that must be waited for, the cell rests at its source until its turn."""
+        assert self._sweeper is not None
+        self._connected = self._sweeper.must_wait
+        self._rest_V = self.latest.voltage_V if self.latest else None
+        sample = await self._insist(interface.Current(0.0) if self._connected else None, protection)
+        if self.state is ChannelState.RUNNING:
+            self._sweeper.begin(plan, protection, self._make_way, self._swept, self._sweep_failed)
+        return sample
+
+    async def _make_way(self) -> float | None:
+        async with self._lock:
+            if self._connected:
+                self._rest_V = self.latest.voltage_V if self.latest else self._rest_V
+                await self._insist(None, _protection(self.limits.limits))
+                self._connected = False
+            if self.state is not ChannelState.RUNNING:
+                raise NotSafe("the channel does not run any more")
+            return self._rest_V
 
     async def _swept(self, swept: Swept) -> None:
         async with self._lock:

@@ -46,9 +46,10 @@ class Swept:
 
 
 class Sweeper:
-    """One sweep at a time, in a task of its own. Whatever drives the cell is off before one is begun.
+    """One sweep at a time, in a task of its own, that ends by `done` or `failed`, or by being broken off.
 
-    Each sweep ends by `done` or `failed`, or by being broken off.
+    When its turn has come, `make_way` is called: whatever drives the cell is off when it returns, with the voltage that
+    the cell was seen at last.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Sweeper:
         self._impedance, self._handover = impedance, handover
         self._task: asyncio.Task[None] | None = None
         self._leaving: asyncio.Task[None] | None = None  # broken off, and gives the cell back
+        self._has_cell = False
         self._measuring = False  # this very channel has the instrument and measures
         self._maybe_polarised = False  # by the impedance instrument
 
@@ -79,15 +81,26 @@ class Sweeper:
         self,
         plan: SweepPlan,
         protection: Protection,
-        rest_V: float | None,
+        make_way: Callable[[], Awaitable[float | None]],
         done: Callable[[Swept], Awaitable[None]],
         failed: Callable[[InstrumentError], Awaitable[None]],
     ) -> None:
-        self._task = asyncio.create_task(self._run(self._in_turn(plan, protection, rest_V), done, failed))
+        self._task = asyncio.create_task(self._run(self._in_turn(plan, protection, make_way), done, failed))
 
     @property
     def busy(self) -> bool:
+        """A sweep is waited for or measured."""
         return self._task is not None and not self._task.done()
+
+    @property
+    def has_cell(self) -> bool:
+        """From the moment that its turn has come."""
+        return self.busy and self._has_cell
+
+    @property
+    def must_wait(self) -> bool:
+        """Another channel has the instrument now."""
+        return self._impedance.lender.holder is not None
 
     def raise_unforeseen(self) -> None:
         """Raise what nobody foresaw in a sweep that is over."""
@@ -142,8 +155,11 @@ class Sweeper:
             return
         await done(swept)
 
-    async def _in_turn(self, plan: SweepPlan, protection: Protection, rest_V: float | None) -> Swept:
+    async def _in_turn(
+        self, plan: SweepPlan, protection: Protection, make_way: Callable[[], Awaitable[float | None]]
+    ) -> Swept:
         lender, speed = self._impedance.lender, self._around.clock.speed
+        self._has_cell = False
         if lender.holder is not None:
             before = ", ".join((lender.holder, *lender.waiting))
             self._say(Level.INFO, f"waits for '{lender.name}'; before it: {before}")
@@ -151,6 +167,8 @@ class Sweeper:
             waited_s = loan.waited_s * speed if loan.ahead else 0.0
             if loan.ahead:
                 self._say(Level.INFO, f"has '{lender.name}' after a wait of {waited_s:.0f} s")
+            rest_V = await make_way()
+            self._has_cell = True
             began, points = await self._handed_over(_sweep(plan, protection))
         return Swept(plan, rest_V, began, waited_s, points)
 

@@ -23,6 +23,7 @@ from station.sequencer.events import (
     skip,
     stop,
     swept,
+    watched,
 )
 from station.sequencer.recording import CHARGE_TOLERANCE
 from station.sequencer.restoring import before_gap_A, mean_over_gap_A, restore
@@ -53,4 +54,5 @@ __all__ = [
     "skip",
     "stop",
     "swept",
+    "watched",
 ]

@@ -103,6 +103,14 @@ def record(program: Program, state: State, sample: Sample) -> Outcome:
     return Outcome(after, (), recording.record(plan_of(program, state), state, after, last=True))
 
 
+def watched(program: Program, state: State, surroundings: Sample) -> Outcome:
+    """Record what is around the cell while an impedance instrument has it; voltage and current are not looked at."""
+    if state.phase is not RUNNING or not isinstance(current_step(program, state).setpoint, SweepPlan):
+        return Outcome(state)
+    after = state.copied()
+    return Outcome(after, (), recording.record_surroundings(plan_of(program, state), after, surroundings))
+
+
 # --- what others say
 
 
