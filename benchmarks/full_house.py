@@ -20,7 +20,7 @@ from station.pressure_log import PressureLog
 from station.readings import ChannelState
 from tests.acceptance.bench import wait_until
 from tests.acceptance.conftest import Live
-from tests.acceptance.full_house import CELLS, SENSORS, House, full_house, name_of, station_in
+from tests.acceptance.full_house import House, full_house, name_of, station_in
 
 EVERY_S = 10.0
 LATE = 1.6
@@ -59,7 +59,7 @@ class Count:
 
 
 def main(speed: float) -> int:
-    with tempfile.TemporaryDirectory() as folder, full_house(Path(folder), speed, time.time()) as house:
+    with tempfile.TemporaryDirectory() as folder, full_house(Path(folder), speed) as house:
         with station_in(house) as live:
             wait_until(
                 lambda: all(one.resistance_ohm for one in live.client.status().channels), 60.0, "for the sensors"
@@ -68,7 +68,7 @@ def main(speed: float) -> int:
             _watch(live, runs)
             live.station.writer.flush(10.0)
             failures = [_told(house, live, name, run_id) for name, run_id in runs.items()]
-        failures += [_told_of_sensor(house, n) for n in range(CELLS, SENSORS)]
+        failures += [_told_of_sensor(house, n) for n in range(house.cell_count, house.sensor_count)]
         print(f"a cell on two instruments at once: {house.together} times")
     return 1 if any(failures) or house.together else 0
 

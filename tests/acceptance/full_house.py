@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from drivers.simulated.cell import Format, SimulatedCell, silicon_lfp_cell
 from drivers.simulated.clock import Clock, ScaledClock
 from drivers.simulated.keithley_daq6510 import VirtualKeithleyDaq6510
 from drivers.simulated.neware_bts import VirtualNeware
+from drivers.simulated.neware_channel import TesterChannel
 from drivers.simulated.server import VirtualInstrument
 from drivers.simulated.solartron import VirtualSolartron
 from drivers.simulated.switches import SharedPort, SwitchedCell, VirtualModbusRelays
@@ -30,7 +32,7 @@ from tests.acceptance.conftest import Live
 from tests.acceptance.test_procedures import calibration
 from tests.calibration_records import write_record
 
-CELLS, SENSORS, CARD = 16, 64, 40
+CARD = 40  # channels of each of the scanner's two cards
 CYCLERS = ("neware-1", "neware-2")
 POLL_S = 2.0
 PARAMETERS = silicon_lfp_cell(Format.COIN)
@@ -38,28 +40,31 @@ PARAMETERS = silicon_lfp_cell(Format.COIN)
 
 @dataclass
 class House:
-    """The virtual half. Cell `n` (from 0) is in channel `names[n]`."""
+    """The virtual half. Cell `n` (from 0) is in channel `names[n]`, half of them on each cycler."""
 
     folder: Path
     clock: Clock
     epoch: float
+    cell_count: int = 16
+    sensor_count: int = 64
     seed: int = 7
     cells: list[SimulatedCell] = field(init=False)
     switched: list[SwitchedCell] = field(init=False)
     servers: dict[str, VirtualInstrument] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.names = [f"{'AB'[n // 8]}{n % 8 + 1}" for n in range(CELLS)]
-        self.cells = [SimulatedCell(PARAMETERS, self.clock, self.seed + n) for n in range(CELLS)]
-        board = VirtualModbusRelays(relay_count=2 * CELLS)
+        numbers = range(self.cell_count)
+        self.names = [f"{'AB'[self.cycler(n)]}{self.place(n)}" for n in numbers]
+        self.cells = [SimulatedCell(PARAMETERS, self.clock, self.seed + n) for n in numbers]
+        board = VirtualModbusRelays(relay_count=2 * self.cell_count)
         self.switched = [
             SwitchedCell(cell, board.contacts, {"cycler": (2 * n + 1,), "eis": (2 * n + 2,)})
             for n, cell in enumerate(self.cells)
         ]
         self.board = board
         sensors: dict[int, WiredCell] = {
-            channel_of(n): self.cells[n] if n < CELLS else FixedCell(sensor_ohm=PARAMETERS.sensor.anchor_ohm)
-            for n in range(SENSORS)
+            channel_of(n): self.cells[n] if n < self.cell_count else FixedCell(sensor_ohm=PARAMETERS.sensor.anchor_ohm)
+            for n in range(self.sensor_count)
         }
         at_cycler = {self.position(n): one.ports["cycler"] for n, one in enumerate(self.switched)}
         self.servers = {
@@ -74,8 +79,27 @@ class House:
             "matrix": board,
         }
 
+    def cycler(self, n: int) -> int:
+        return n // (self.cell_count // 2)
+
+    def place(self, n: int) -> int:
+        return n % (self.cell_count // 2) + 1
+
     def position(self, n: int) -> str:
-        return f"27-{n // 8 + 1}-1-{n % 8 + 1}"
+        return f"27-{self.cycler(n) + 1}-1-{self.place(n)}"
+
+    def tester(self, n: int) -> TesterChannel:
+        """The cycler's channel of a cell, as a person at its own program has it."""
+        server = self.servers[CYCLERS[self.cycler(n)]]
+        assert isinstance(server, VirtualNeware)
+        return server.channels[self.position(n)]
+
+    def visited(self, n: int) -> list[str]:
+        """Where the cell was, one after the other."""
+        cycler, eis = 2 * n + 1, 2 * n + 2
+        names = {(True, False): "cycler", (False, True): "analyser", (False, False): "open", (True, True): "both"}
+        been = [names[cycler in closed, eis in closed] for closed in self.board.contacts.history]
+        return [place for place, before in zip(been, ["", *been], strict=False) if place != before]
 
     @property
     def together(self) -> int:
@@ -85,7 +109,7 @@ class House:
     def write(self) -> Path:
         for name in ("cells", "protocols", "calibrations", "exports", "jobs"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
-        for n in range(SENSORS):
+        for n in range(self.sensor_count):
             write_record(self.folder / "calibrations", calibration(str(n + 1), PARAMETERS.sensor))
         for name in self.names:
             (self.folder / "cells" / f"cell-{name}.yaml").write_text(
@@ -105,7 +129,9 @@ class House:
         settings: dict[str, str] = {
             "scanner": f"card_channels = {CARD}",
             "eis": f"speed = {self.clock.speed}\nwrite_wait_s = 0.0" if scaled else "",
-            "matrix": "\n".join(["relay_count = 32", 'read_back = "inputs"', "settle_s = 0.01", *self._routes()]),
+            "matrix": "\n".join(
+                [f"relay_count = {2 * self.cell_count}", 'read_back = "inputs"', "settle_s = 0.01", *self._routes()]
+            ),
             **{name: f"step_file_folder = {json.dumps(str(self.folder / 'jobs'))}" for name in CYCLERS},
         }
         drivers = {"scanner": "keithley-daq6510", "eis": "solartron-1260-1287", "matrix": "modbus-relays"}
@@ -114,12 +140,12 @@ class House:
             yield f"[instruments.{name}.settings]\n{settings[name]}"
         for n, name in enumerate(self.names):
             yield f'[channels.{name}]\nimpedance = "eis"'
-            yield f'cycler = {{ instrument = "{CYCLERS[n // 8]}", channel = "{self.position(n)}" }}'
+            yield f'cycler = {{ instrument = "{CYCLERS[self.cycler(n)]}", channel = "{self.position(n)}" }}'
             routes = f'source_route = "{name}-cycler", impedance_route = "{name}-eis"'
             yield f'switch = {{ instrument = "matrix", {routes} }}'
             yield f'sensor = {{ meter = "scanner", channel = {channel_of(n)}, name = "{name_of(n)}" }}'
             yield 'limits = { voltage = ["-0.1 V", "4.2 V"], current = "20 mA", pressure = { above = "2 MPa" } }'
-        for n in range(CELLS, SENSORS):
+        for n in range(self.cell_count, self.sensor_count):
             yield f'[channels.L{n}]\nsensor = {{ meter = "scanner", channel = {channel_of(n)}, name = "{name_of(n)}" }}'
             yield f'exports = {{ folder = "exports", files = "*_{n}.csv", record = "{5 * POLL_S} s", every = "60 s" }}'
 
@@ -139,8 +165,9 @@ def channel_of(n: int) -> int:
 
 
 @contextlib.contextmanager
-def full_house(folder: Path, speed: float, epoch: float) -> Iterator[House]:
-    house = House(folder, ScaledClock(speed, epoch), epoch)
+def full_house(folder: Path, speed: float, cell_count: int = 16, sensor_count: int = 64) -> Iterator[House]:
+    epoch = time.time()
+    house = House(folder, ScaledClock(speed, epoch), epoch, cell_count, sensor_count)
     with contextlib.ExitStack() as stack:
         for server in house.servers.values():
             stack.enter_context(server)
