@@ -84,8 +84,6 @@ class Gateway:
         try:
             self.greeting = self._greet()
             self._about = self.greeting.description
-            if channel and channel not in self._about.channels:
-                self._out_of_range(f"channel {channel!r}: {', '.join(self._about.channels)}")
         except BaseException:
             self._link.end()
             raise
@@ -284,7 +282,13 @@ class Gateway:
     def _greet(self) -> Greeting:
         self._link.connect()
         connection = self._link.connections
-        hello: Json = {"verb": "hello", "version": VERSION, "token": self._token, "session": self._session}
+        hello: Json = {
+            "verb": "hello",
+            "version": VERSION,
+            "token": self._token,
+            "session": self._session,
+            "channel": self.channel,
+        }
         greeting = self._exchange(Greeting, hello)
         if self._link.connections != connection:  # it was opened anew in between, and has not been greeted
             self._link.close()

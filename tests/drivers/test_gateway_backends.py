@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -225,7 +226,7 @@ def test_chi_gives_a_point_as_its_file_comes_and_misses_one_that_does_not(
         return started[-1]
 
     monkeypatch.setattr("subprocess.Popen", start)
-    points = chi.sweep("1", Sweep((1000.0, 500.0), 0.01, bias_V=3.7))
+    points = chi.sweep("1", Sweep((1000.0, 500.0), 0.01, bias_V=3.7), threading.Event())
     point = next(points)
     assert (point.frequency_Hz, point.impedance_ohm) == (1000.0, 10.0 - 2.0j)
     assert chi.is_on("1")

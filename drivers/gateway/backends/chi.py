@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -57,7 +58,7 @@ class ChiBackend(Backend):
             amplitude_max_V=0.7,
         )
 
-    def sweep(self, channel: str, sweep: Sweep) -> Iterator[ImpedancePoint]:
+    def sweep(self, channel: str, sweep: Sweep, called_off: threading.Event) -> Iterator[ImpedancePoint]:
         files = [self._folder / f"point{number:04d}.txt" for number in range(len(sweep.frequencies_Hz))]
         for file in files:
             file.unlink(missing_ok=True)
@@ -66,7 +67,10 @@ class ChiBackend(Backend):
         self._running = subprocess.Popen([str(self._program), f"/runmacro:{macro}"])
         try:
             for file, frequency in zip(files, sweep.frequencies_Hz, strict=True):
-                yield self._point(file, frequency)
+                point = self._point(file, frequency, called_off)
+                if point is None:
+                    return
+                yield point
         finally:
             self.off(channel)
 
@@ -83,7 +87,8 @@ class ChiBackend(Backend):
                 self._running.kill()
             self._running = None
 
-    def _point(self, file: Path, frequency: float) -> ImpedancePoint:
+    def _point(self, file: Path, frequency: float, called_off: threading.Event) -> ImpedancePoint | None:
+        """None where it was called off."""
         deadline = time.monotonic() + self._point_s + 10 / frequency
         while time.monotonic() < deadline:
             if file.is_file():
@@ -91,7 +96,8 @@ class ChiBackend(Backend):
                     found = read_chi(file.read_bytes(), file.name)
                     z = complex(found.columns["real_ohm"][-1], found.columns["imaginary_ohm"][-1])
                     return ImpedancePoint(found.columns["frequency_Hz"][-1], z)
-            time.sleep(POLL_S)
+            if called_off.wait(POLL_S):
+                return None
         raise InstrumentTimeout(
             f"{file.name} did not come for {frequency:g} Hz",
             instrument="CH Instruments",
