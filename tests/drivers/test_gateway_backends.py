@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from drivers.gateway.protocol import Capability
 from drivers.interface import (
     BadReply,
     Current,
+    ImpedancePoint,
     InstrumentError,
     InstrumentTimeout,
     Measurement,
@@ -30,6 +31,7 @@ from drivers.interface import (
     WrongInstrument,
 )
 from tests.drivers.easy_biologic_stand_in import DEVICES, Instrument, install
+from tests.drivers.toolkitpy_stand_in import toolkit
 
 WINDOW = Protection(2.5, 4.2, 0.01)
 
@@ -184,55 +186,109 @@ def test_an_instrument_that_eclib_cannot_drive_is_not_opened(instrument: Instrum
 # --- Gamry
 
 
-class GamryStandIn:
-    def __init__(self, section: str) -> None:
-        self.told: list[Any] = []
-        self.volts, self.amperes = 3.3, 1e-3
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *arguments: self.told.append((name, *arguments))
-
-    def measure_v(self) -> float:
-        return self.volts
-
-    def measure_i(self) -> float:
-        return self.amperes
-
-    def test_ie_range(self, amperes: float) -> int:
-        return 7
-
-
 @pytest.fixture
-def gamry(monkeypatch: pytest.MonkeyPatch) -> Any:
-    toolkit = SimpleNamespace(
-        toolkitpy_init=lambda _: None,
-        toolkitpy_close=lambda: None,
-        enum_sections=lambda: ["IFC1010-1"],
-        Pstat=GamryStandIn,
-        PSTATMODE=1,
-        ICONVENTION=SimpleNamespace(ANODIC=1),
-    )
-    monkeypatch.setitem(sys.modules, "toolkitpy", toolkit)  # type: ignore[arg-type]
-    return open_backend("gamry", {})
+def gamry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setitem(sys.modules, "toolkitpy", toolkit())  # type: ignore[arg-type]
+    for name in ("WATCH_S", "SETTLE_S"):
+        monkeypatch.setattr(f"drivers.gateway.backends.gamry.{name}", 0.01)
+    opened = open_backend("gamry", {"unverified": 1})
+    yield opened
+    opened.close()
 
 
-def test_gamry_holds_a_voltage_and_opens_where_the_current_is_too_much(gamry: Any) -> None:
+def test_gamry_holds_a_voltage_and_goes_to_the_next_with_the_cell_on(gamry: Any) -> None:
     pstat = gamry._pstat
     gamry.apply("1", Voltage(3.35), WINDOW)
     assert pstat.told == [
-        ("set_cell", False),
-        ("set_ctrl_mode", 1),
-        ("set_i_convention", 1),
-        ("set_ie_range", 7),
-        ("set_voltage", 3.35),
-        ("set_cell", True),
+        *(("cell", False), ("cell", False)),  # when it was opened, and before it is looked at
+        ("ctrl_mode", "pstat"),
+        ("i_convention", "anodic"),
+        ("ie_range", 5),
+        ("ie_range_mode", False),
+        ("voltage", 3.35),
+        ("cell", True),
     ]
-    pstat.amperes = 0.02
-    with pytest.raises(NotSafe, match=r"0\.02 A: more than 0\.01 A"):
+    assert gamry.measure("1") == Measurement(pytest.approx(3.35), pytest.approx(5e-3))
+    gamry.apply("1", Voltage(3.36), WINDOW)
+    assert pstat.told[8:] == [("voltage", 3.36)]
+    assert gamry.is_on("1")
+    gamry.apply("1", Current(0.0), WINDOW)
+    assert gamry.is_on("1")
+    assert not pstat.cell()
+    assert len(pstat.threads) == 1
+    assert threading.get_ident() not in pstat.threads
+
+
+def test_gamry_opens_the_cell_at_a_limit_though_nobody_asks(gamry: Any) -> None:
+    pstat = gamry._pstat
+    gamry.apply("1", Voltage(3.35), WINDOW)
+    pstat.R_ohm = 1.0
+    while pstat.cell():
+        time.sleep(0.001)
+    with pytest.raises(NotSafe, match=r"0\.05 A: more than 0\.01 A; the cell was opened"):
         gamry.measure("1")
-    assert pstat.told[-1] == ("set_cell", False)
-    with pytest.raises(OutOfRange, match="holds voltages, and no current"):
+    pstat.R_ohm = 10.0
+    gamry.apply("1", Current(-2e-3), WINDOW)
+    assert gamry.measure("1") == Measurement(pytest.approx(3.28), pytest.approx(-2e-3))
+    assert (pstat.set["ctrl_mode"], pstat.set["ie_range"]) == ("gstat", 4)
+    assert pstat.set["voltage"] == pytest.approx(-2e-3 * 1000.0)  # over the range's resistor
+    pstat.rests_at_V = 2.4
+    while pstat.cell():
+        time.sleep(0.001)
+    with pytest.raises(NotSafe, match=r"2\.38 V: outside 2\.5 … 4\.2 V; the cell was opened"):
+        gamry.measure("1")
+    gamry.off("1")
+    assert gamry.measure("1") == Measurement(2.4, 0.0)
+
+
+def test_gamry_holds_no_current_unless_it_is_let_and_none_that_does_not_flow(
+    gamry: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = open_backend("gamry", {"address": "IFC1010-2"})
+    assert plain.describe().capabilities == (Capability.SOURCE,)
+    with pytest.raises(OutOfRange, match="a current only with the setting 'unverified'"):
+        plain.apply("1", Current(1e-3), WINDOW)
+    plain.close()
+    monkeypatch.setattr(gamry._pstat, "ie_resistor", lambda number: 1.0 if number == 4 else 1000.0)
+    gamry._pstat.measure_i = lambda: 0.0
+    with pytest.raises(NotSafe, match=r"0\.001 A was set, and 0 A flow"):
         gamry.apply("1", Current(1e-3), WINDOW)
+    assert not gamry._pstat.cell()
+
+
+def test_gamry_says_where_the_cell_does_not_do_as_it_was_told(gamry: Any) -> None:
+    gamry._pstat.stuck = True
+    with pytest.raises(NotSafe, match="the cell was switched on, and is off"):
+        gamry.apply("1", Voltage(3.35), WINDOW)
+    gamry._pstat.is_open = False
+    with pytest.raises(Unreachable, match="does not answer any more"):
+        gamry.off("1")
+    gamry._pstat.is_open = True
+    with pytest.raises(InstrumentError, match="toolkitpy: TypeError"):
+        gamry._asked(lambda: gamry._pstat.set_voltage())
+    with pytest.raises(Unreachable, match="no potentiostat 'IFC9'; there are"):
+        open_backend("gamry", {"address": "IFC9"})
+
+
+def test_gamrys_impedance_is_asked_for_in_rms_values_about_the_bias(gamry: Any) -> None:
+    points = list(gamry.sweep("1", Sweep((1000.0, 100.0), 0.01, protection=WINDOW), threading.Event()))
+    assert points == [ImpedancePoint(1000.0, 8 - 6j), ImpedancePoint(100.0, 8 - 6j)]
+    pstat = gamry._pstat
+    assert (pstat.set["ctrl_mode"], pstat.set["voltage"], pstat.set["irupt_mode"]) == ("pstat", 3.3, "IRUPTOFF")
+    assert pstat.set["ie_range"] == 3  # 0.14 mA at the peak over 100 Ω
+    assert not pstat.cell()
+    galvanostatic = Sweep((1000.0,), None, protection=WINDOW, amplitude_rms_A=1e-3, bias_A=2e-3)
+    called_off = threading.Event()
+    assert len(list(gamry.sweep("1", galvanostatic, called_off))) == 1
+    assert (pstat.set["ctrl_mode"], pstat.set["ie_range"]) == ("gstat", 5)  # 3.4 mA at the peak
+    with pytest.raises(OutOfRange, match=r"0\.0141 A at the peak: ±0\.01 A"):
+        next(gamry.sweep("1", Sweep((1000.0,), None, protection=WINDOW, amplitude_rms_A=0.01), called_off))
+    with pytest.raises(BadReply, match="no impedance was found at 666 Hz"):
+        next(gamry.sweep("1", Sweep((666.0,), 0.01, protection=WINDOW), called_off))
+    called_off.set()
+    assert list(gamry.sweep("1", galvanostatic, called_off)) == []
+    assert not pstat.cell()
+    assert gamry.describe().frequency_min_Hz == 1.0
 
 
 # --- CH Instruments
