@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from drivers.chi_files import ChiFileError, read_chi
 from drivers.gateway.backends import Backend
 from drivers.gateway.protocol import Capability, Description
 from drivers.interface import ImpedancePoint, InstrumentTimeout, Sweep, Unreachable
-from drivers.result_files import ResultFileError, read_chi
 
 START = bytes((0x63, 0x02, 0x00, 0x00, 0x0A))  # what a macro file begins with
 POLL_S = 0.5
@@ -92,7 +92,7 @@ class ChiBackend(Backend):
         deadline = time.monotonic() + self._point_s + 10 / frequency
         while time.monotonic() < deadline:
             if file.is_file():
-                with contextlib.suppress(ResultFileError):  # it may be half written
+                with contextlib.suppress(ChiFileError):  # it may be half written
                     found = read_chi(file.read_bytes(), file.name)
                     z = complex(found.columns["real_ohm"][-1], found.columns["imaginary_ohm"][-1])
                     return ImpedancePoint(found.columns["frequency_Hz"][-1], z)
