@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -300,8 +302,8 @@ def test_the_macro_of_a_sweep(tmp_path: Path) -> None:
     assert macro[5:].decode().split("\n") == [
         f"folder: {tmp_path}",
         "fileoverride",
-        *("tech=imp", "ei=3.7", "fl=1000", "fh=1000", "amp=0.01", "run", "tsave:point0000"),
-        *("tech=imp", "ei=3.7", "fl=0.1", "fh=0.1", "amp=0.01", "run", "tsave:point0001"),
+        *("tech=imp", "ei=3.7", "fl=1000", "fh=1000", "amp=0.0141421", "qt=2", "impautosens", "run", "tsave:point0000"),
+        *("tech=imp", "ei=3.7", "fl=0.1", "fh=0.1", "amp=0.0141421", "qt=2", "impautosens", "run", "tsave:point0001"),
         "forcequit: yesiamsure",
         "",
     ]
@@ -341,6 +343,8 @@ class Program:
     def terminate(self) -> None:
         self.ended = True
 
+    kill = terminate
+
     def wait(self, timeout: float) -> int:
         return 0
 
@@ -362,6 +366,31 @@ def test_chi_gives_a_point_as_its_file_comes_and_misses_one_that_does_not(
     with pytest.raises(InstrumentTimeout, match=r"point0001\.txt did not come for 500 Hz"):
         next(points)
     assert started[0].ended
+    with pytest.raises(BadReply, match=r"point0000\.txt is of 1000 Hz, not of 900 Hz"):
+        next(chi.sweep("1", Sweep((900.0,), 0.01), threading.Event()))
+    called_off = threading.Event()
+    points = chi.sweep("1", Sweep((1000.0, 500.0), 0.01), called_off)
+    next(points)
+    called_off.set()
+    assert list(points) == []
+    assert started[-1].ended
+
+
+def test_chi_says_where_its_program_does_not_end(chi: Any) -> None:
+    def wait(timeout: float) -> int:
+        raise subprocess.TimeoutExpired("chi660e", timeout)
+
+    chi._running = SimpleNamespace(terminate=lambda: None, kill=lambda: None, wait=wait, poll=lambda: None)
+    with pytest.raises(NotSafe, match=r"chi660e\.exe does not end"):
+        chi.off("1")
+    assert chi.is_on("1")
+
+
+def test_a_macro_of_a_current_or_beyond_the_protection_is_refused() -> None:
+    with pytest.raises(Refused, match="no sweep of current"):
+        macro_of(Sweep((1.0,), None, amplitude_rms_A=1e-3), [Path("point0000.txt")])
+    with pytest.raises(OutOfRange, match=r"4\.195 ± 0\.0141 V: 2\.5 to 4\.2 V"):
+        macro_of(Sweep((1.0,), 0.01, bias_V=4.195, protection=WINDOW), [Path("point0000.txt")])
 
 
 def test_chi_wants_its_program(chi: Any) -> None:

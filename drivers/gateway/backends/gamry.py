@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from drivers.gateway.backends import Backend
@@ -193,7 +194,7 @@ class GamryBackend(Backend):
             for frequency in sweep.frequencies_Hz:
                 if called_off.is_set():
                     return
-                yield self._asked(lambda f=frequency: self._point(readz, f, amplitude, bias, sweep.protection))
+                yield self._asked(partial(self._point, readz, frequency, amplitude, bias, sweep.protection))
         finally:
             self.off(channel)
 
