@@ -193,7 +193,7 @@ def gamry(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setitem(sys.modules, "toolkitpy", toolkit())  # type: ignore[arg-type]
     for name in ("WATCH_S", "SETTLE_S"):
         monkeypatch.setattr(f"drivers.gateway.backends.gamry.{name}", 0.01)
-    opened = open_backend("gamry", {"unverified": 1})
+    opened = open_backend("gamry", {"unverified": True})
     yield opened
     opened.close()
 

@@ -60,7 +60,7 @@ class GamryBackend(Backend):
         *,
         current_max_A: float = 0.6,
         voltage_max_V: float = 8.0,
-        unverified: bool | int = False,
+        unverified: bool = False,
         estimated_ohm: float = 100.0,
         frequency_min_Hz: float = 1.0,
     ) -> None:
@@ -73,7 +73,7 @@ class GamryBackend(Backend):
                 hint="it comes with Gamry Framework; run the gateway with the Python that Gamry installs",
             ) from error
         self._current_max_A, self._voltage_max_V = current_max_A, voltage_max_V
-        self._unverified, self._estimated_ohm = bool(unverified), estimated_ohm
+        self._unverified, self._estimated_ohm = unverified, estimated_ohm
         self._held: tuple[Setpoint, Protection] | None = None
         self._opened_why = ""
         self._worker = ThreadPoolExecutor(1, "gamry")  # toolkitpy is asked from one thread, one thing at a time
