@@ -50,7 +50,7 @@ from drivers.transports.framed import FramedSocket
 
 T = TypeVar("T")
 
-_POLL_S = 0.02  # between questions for the points of a sweep; doubles to a second
+_POLL_S = 0.02  # between questions for the points of a sweep; doubles to a second, or what shows that it is here
 
 
 class Gateway:
@@ -209,7 +209,7 @@ class Gateway:
                 if progress.over:
                     self._check_end(progress, count, len(sweep.frequencies_Hz))
                     return
-                pause_s = _POLL_S if progress.points else min(1.0, 2 * pause_s)
+                pause_s = _POLL_S if progress.points else min(1.0, self.greeting.after_s / 4, 2 * pause_s)
                 if self._interrupted.wait(pause_s):
                     raise InstrumentError("interrupted", instrument=self.model, address=self.address)
         finally:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import hmac
 import logging
-import select
 import socket
 import socketserver
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from drivers.gateway.backends import Backend
+from drivers.gateway.links import Link
 from drivers.gateway.protocol import (
     LONGEST_LINE,
     SETPOINT,
@@ -51,26 +50,8 @@ log = logging.getLogger(__name__)
 KEYS_KEPT = 10_000
 PATIENCE_S = 0.3  # for the session before to be seen closed
 GREETING_S = 10.0  # for a connection to say who it is
+OPENED = "opened"
 BUSY_S = 2.0  # for the order that a channel is at, before the lost-host action goes on to the next channel
-
-
-@dataclass(slots=True, eq=False)
-class Link:
-    """A station's hold on a channel, or on all of them ('')."""
-
-    channel: str
-    session: str
-    connection: socket.socket | None  # None: it was lost, and may come back
-    heard_at: float | None  # None: nobody is expected
-
-    def covers(self, channel: str) -> bool:
-        return self.channel in ("", channel)
-
-    def overlaps(self, channel: str) -> bool:
-        return channel == "" or self.covers(channel)
-
-    def is_held(self) -> bool:
-        return self.heard_at is not None and self.connection is not None and not _is_gone(self.connection)
 
 
 class GatewayService:
@@ -215,7 +196,10 @@ class GatewayService:
             return act(ask)
         with self._locks[channel]:
             self._check_holds(link)  # what its successor has asked meanwhile comes after this, or instead of it
-            return act(ask)
+            try:
+                return act(ask)
+            finally:
+                link.heard_at = self._clock()  # it has waited for this
 
     def _check_holds(self, link: Link) -> None:
         if self._links.get(link.channel) is not link:
@@ -304,34 +288,44 @@ class GatewayService:
         """Do what is to be done where a station has been silent for `after_s`; again and again until it is done."""
         for link in tuple(self._links.values()):
             heard_at = link.heard_at
-            if heard_at is None or self._clock() - heard_at < self.after_s:
+            if not self._is_lost(link):
                 continue
-            failures = [] if self.lost_host is LostHost.LEAVE else self._open_all(link)
+            done = ["everything was left as it was"] if self.lost_host is LostHost.LEAVE else self._open_all(link)
+            if not done:  # it is back: it had waited for an order
+                continue
+            failures = [each for each in done if each != OPENED]
             at = datetime.now().astimezone().isoformat(timespec="seconds")
-            done = "everything was left as it was" if self.lost_host is LostHost.LEAVE else "every circuit was opened"
-            said = f"{at}: nothing heard of the station for {self.after_s:g} s; {'; '.join(failures) or done}"
-            log.error("%s", said)
+            what = "; ".join(failures) or "every circuit was opened"
+            said = f"{at}: nothing heard of the station for {self.after_s:g} s; {what}"
             with self._lock:
                 self._was_lost[link.channel] = said
-                if not failures and link.heard_at == heard_at:  # else it is back, and may be lost once more
+                finished = self.lost_host is LostHost.LEAVE or not failures
+                if finished and link.heard_at == heard_at:  # else it is back, and may be lost once more
                     link.heard_at = None
+            log.error("%s", said)
+
+    def _is_lost(self, link: Link) -> bool:
+        return link.heard_at is not None and self._clock() - link.heard_at >= self.after_s
 
     def _open_all(self, link: Link) -> list[str]:
-        """What could not be opened. Channels that another station has meanwhile are its own."""
+        """What became of each channel, but for those that another station has meanwhile, or `link` once more."""
         others = [each for each in self._links.values() if each is not link and each.is_held()]
         mine = [name for name in self._locks if link.covers(name) and not any(each.covers(name) for each in others)]
-        return [failure for channel in mine if (failure := self._opened(channel))]
+        return [done for channel in mine if (done := self._opened(channel, lambda: self._is_lost(link)))]
 
-    def _opened(self, channel: str) -> str:
+    def _opened(self, channel: str, still: Callable[[], bool] = lambda: True) -> str:
+        """That it was opened, or why not; '' where this is no longer wanted once the channel is free."""
         if not self._locks[channel].acquire(timeout=BUSY_S):
             return f"channel {channel} is busy with an order, and could not be opened"
         try:
+            if not still():
+                return ""
             self.off(channel)
         except Exception as error:  # noqa: BLE001 - the other channels must be opened whatever this one does
             return f"channel {channel} could not be opened: {error}"
         finally:
             self._locks[channel].release()
-        return ""
+        return OPENED
 
     def watch(self, stop: threading.Event) -> None:
         """Until `stop`."""
@@ -342,8 +336,8 @@ class GatewayService:
         """Open every circuit unless they are to be left, and let the back end go."""
         try:
             for channel in self._locks if self.lost_host is LostHost.OPEN else ():
-                if failure := self._opened(channel):
-                    log.error("%s", failure)
+                if (done := self._opened(channel)) != OPENED:
+                    log.error("%s", done)
         finally:
             self.backend.close()
 
@@ -376,15 +370,3 @@ def run(service: GatewayService, host: str, port: int, ready: Callable[[str, int
 def _check_fields(verb: str, ask: Json, fields: set[str]) -> None:
     if set(ask) != fields:
         raise Malformed(f"{verb!r} has {', '.join(sorted(fields)) or 'no fields'}, not {', '.join(sorted(ask))}")
-
-
-def _is_gone(connection: socket.socket) -> bool:
-    """Whether the other end has closed it, though its thread may not have seen that yet."""
-    try:
-        if not select.select([connection], [], [], 0)[0]:
-            return False
-        return not connection.recv(1, socket.MSG_PEEK | getattr(socket, "MSG_DONTWAIT", 0))
-    except BlockingIOError:
-        return False
-    except (OSError, ValueError):
-        return True

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from drivers.gateway.backends import open_backend
 from drivers.gateway.backends.fake import FakeBackend
 from drivers.gateway.driver import Gateway
+from drivers.gateway.links import Link
 from drivers.gateway.protocol import SETPOINT, Capability, LostHost, Malformed, decode, encode, from_wire, to_wire
-from drivers.gateway.service import GatewayService, Link, run
+from drivers.gateway.service import GatewayService, run
 from drivers.interface import (
     Current,
     CyclerProgram,
@@ -314,6 +315,22 @@ def test_a_station_that_asks_is_not_lost(virtual: VirtualGateway) -> None:
         for _ in range(10):
             time.sleep(0.06)
             assert driver.measure().current_A == pytest.approx(5e-3)
+
+
+def test_a_station_that_waits_for_an_order_or_a_point_is_not_lost() -> None:
+    backend = FakeBackend({"1": FixedCell()}, ScaledClock())
+
+    def slowly(channel: str, *given: object) -> None:
+        time.sleep(0.25)
+        FakeBackend.apply(backend, channel, *given)  # type: ignore[arg-type]
+
+    backend.apply = slowly  # type: ignore[method-assign]
+    with VirtualGateway(backend, after_s=0.1) as virtual, opened(virtual, "1") as driver:
+        driver.apply(Current(1e-3), WINDOW)
+        assert driver.output_is_on()
+        driver.off()
+        assert len(list(driver.sweep(Sweep((4.0, 1000.0), 0.01)))) == 2
+        assert not virtual.service._was_lost
 
 
 def test_a_lost_link_is_a_lost_station_too_and_leave_means_leave(backend: FakeBackend) -> None:
