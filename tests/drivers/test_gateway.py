@@ -429,7 +429,8 @@ def test_a_start_that_was_overtaken_by_its_stations_next_connection_is_not_done(
     driver.close()
 
 
-def test_one_station_a_channel(backend: FakeBackend) -> None:
+def test_one_station_a_channel(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.gateway.service.PATIENCE_S", 0.02)
     with VirtualGateway(backend) as virtual:
         with opened(virtual, "2") as two, opened(virtual, "1") as one:
             for channel in ("2", ""):
