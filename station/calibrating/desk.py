@@ -29,9 +29,11 @@ from station.calibrating.view import resting_view
 from station.calibration_views import (
     CalibrationView,
     DeedOrder,
+    SensorInCell,
     SessionOrder,
     SessionView,
 )
+from station.channel import Channel
 from station.config import StationConfig, has_capability
 from station.journal import Journal
 from station.readings import Level
@@ -43,12 +45,13 @@ I = TypeVar("I", bound=Instrument)  # noqa: E741
 
 @dataclass
 class Desk:
-    """`workers` are the station's; `calibrated` is told the sensor of each record that was signed."""
+    """`workers` and `channels` are the station's; `calibrated` is told the sensor of each record that was signed."""
 
     config: StationConfig
     clock: Clock
     journal: Journal
     workers: Mapping[str, Worker[Instrument]]
+    channels: Mapping[str, Channel]
     registry: Registry
     calibrated: Callable[[str], object]
     _benches: dict[str, Bench] = field(default_factory=dict)
@@ -72,6 +75,21 @@ class Desk:
         live = {name: bench.session for name, bench in self._benches.items()}
         kept = {session.id: session for session in self.sessions.all()} | live
         return tuple(kept[name].view() for name in sorted(kept, reverse=True) if not kept[name].state.over)
+
+    def in_cells(self) -> tuple[SensorInCell, ...]:
+        """The sensors of the channels whose runs are on, paused and tripped ones among them."""
+        return tuple(
+            SensorInCell(
+                sensor=sensor.name,
+                meter=sensor.meter,
+                meter_channel=sensor.channel,
+                channel=channel.name,
+                cell=run.cell.cell,
+                run_id=run.run_id,
+            )
+            for channel in self.channels.values()
+            if (sensor := channel.sensor) is not None and (run := channel.run) is not None
+        )
 
     def session(self, name: str) -> Session:
         bench = self._benches.get(name)
@@ -323,7 +341,7 @@ class Desk:
     # --- what stands against it
 
     def _require_free(self, order: SessionOrder, but: str = "") -> None:
-        """A load cell, a meter's channel and a press serve one calibration at a time."""
+        """A load cell, a meter's channel and a press serve one calibration at a time; what is in a cell, none."""
         for name, bench in self._benches.items():
             if name == but or not bench.measuring:
                 continue
@@ -343,9 +361,26 @@ class Desk:
             ]
             if shared:
                 raise SessionError(f"{' and '.join(shared)} is used by calibration {name}: end it, or abandon it")
+        for sensor in self.in_cells():
+            if said := sensor.against(order.sensor, order.meter, order.meter_channel):
+                raise SessionError(said)
         for name, channel in self.config.channels.items():
             if order.frame is not None and channel.frame == order.frame:
                 raise SessionError(f"frame {order.frame} clamps the cell of channel {name}: it cannot press a sensor")
+
+    def require_out_of_press(self, channel: Channel) -> None:
+        """Before a run: neither its sensor nor the meter's channel that reads it is in a calibration that goes on."""
+        if (sensor := channel.sensor) is None:
+            return
+        for name, bench in self._benches.items():
+            order = bench.session.order
+            read = (order.meter, order.meter_channel) == (sensor.meter, sensor.channel)
+            if bench.measuring and (read or order.sensor == sensor.name):
+                what = f"sensor {sensor.name}" if order.sensor == sensor.name else f"what reads sensor {sensor.name}"
+                raise SessionError(
+                    f"{what} of channel {channel.name} is used by calibration {name}, which goes on: end it, or "
+                    "abandon it, and put the sensor into the cell first"
+                )
 
     def _require_range(self, order: SessionOrder, plan: Plan, certificate: LoadCellCertificate | None) -> None:
         capacity_N = self.config.instruments[order.gauge].settings.get("capacity_N")

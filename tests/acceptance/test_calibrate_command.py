@@ -79,6 +79,13 @@ def test_what_cannot_be_is_said(live: Live) -> None:
     assert live.client.calibration_options().sessions == ()
 
 
+def test_a_sensor_in_a_cell_that_runs_is_refused_in_one_line(live: Live) -> None:
+    rest = "protocol: Rest\nlimits: {voltage: [-0.05 V, 2.2 V]}\nsteps:\n  - rest: {for: 1000 h}\n"
+    run_id = live.client.start("A1", rest, "si-half-cell-1", "tester").run_id
+    code, said = run("mfsr-A1", *SHORT, "--yes")
+    assert code == 1 and f"mfsr-A1 lies in cell si-half-cell-1 in channel A1, where run {run_id} is on" in said
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is asked for")
 def test_at_a_terminal_it_shows_what_to_do_takes_keys_and_can_be_left(live: Live) -> None:
     import pty
