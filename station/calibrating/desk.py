@@ -23,6 +23,7 @@ from drivers.registry import DRIVERS
 from drivers.simulated.clock import Clock
 from station.calibrating.bench import Bench
 from station.calibrating.instruments import DrivenPress, Instruments
+from station.calibrating.occupied import in_cells, require_free, require_out_of_press
 from station.calibrating.session import Session, SessionError, Sessions, plan_of
 from station.calibrating.signing import evaluated, record_of
 from station.calibrating.view import resting_view
@@ -77,19 +78,7 @@ class Desk:
         return tuple(kept[name].view() for name in sorted(kept, reverse=True) if not kept[name].state.over)
 
     def in_cells(self) -> tuple[SensorInCell, ...]:
-        """The sensors of the channels whose runs are on, paused and tripped ones among them."""
-        return tuple(
-            SensorInCell(
-                sensor=sensor.name,
-                meter=sensor.meter,
-                meter_channel=sensor.channel,
-                channel=channel.name,
-                cell=run.cell.cell,
-                run_id=run.run_id,
-            )
-            for channel in self.channels.values()
-            if (sensor := channel.sensor) is not None and (run := channel.run) is not None
-        )
+        return in_cells(self.channels.values())
 
     def session(self, name: str) -> Session:
         bench = self._benches.get(name)
@@ -341,46 +330,15 @@ class Desk:
     # --- what stands against it
 
     def _require_free(self, order: SessionOrder, but: str = "") -> None:
-        """A load cell, a meter's channel and a press serve one calibration at a time; what is in a cell, none."""
-        for name, bench in self._benches.items():
-            if name == but or not bench.measuring:
-                continue
-            other = bench.session.order
-            shared = [
-                what
-                for what, is_shared in (
-                    (f"sensor {order.sensor}", order.sensor == other.sensor),
-                    (f"load cell {order.gauge}", order.gauge == other.gauge),
-                    (
-                        f"channel {order.meter_channel} of {order.meter}",
-                        (order.meter, order.meter_channel) == (other.meter, other.meter_channel),
-                    ),
-                    (f"press {order.frame}", order.frame is not None and order.frame == other.frame),
-                )
-                if is_shared
-            ]
-            if shared:
-                raise SessionError(f"{' and '.join(shared)} is used by calibration {name}: end it, or abandon it")
-        for sensor in self.in_cells():
-            if said := sensor.against(order.sensor, order.meter, order.meter_channel):
-                raise SessionError(said)
-        for name, channel in self.config.channels.items():
-            if order.frame is not None and channel.frame == order.frame:
-                raise SessionError(f"frame {order.frame} clamps the cell of channel {name}: it cannot press a sensor")
+        others = {name: other for name, other in self._measuring().items() if name != but}
+        require_free(order, others, self.channels.values(), self.config)
 
     def require_out_of_press(self, channel: Channel) -> None:
-        """Before a run: neither its sensor nor the meter's channel that reads it is in a calibration that goes on."""
-        if (sensor := channel.sensor) is None:
-            return
-        for name, bench in self._benches.items():
-            order = bench.session.order
-            read = (order.meter, order.meter_channel) == (sensor.meter, sensor.channel)
-            if bench.measuring and (read or order.sensor == sensor.name):
-                what = f"sensor {sensor.name}" if order.sensor == sensor.name else f"what reads sensor {sensor.name}"
-                raise SessionError(
-                    f"{what} of channel {channel.name} is used by calibration {name}, which goes on: end it, or "
-                    "abandon it, and put the sensor into the cell first"
-                )
+        """Before a run; raises `SessionError` where its sensor is in a calibration that measures."""
+        require_out_of_press(channel, self._measuring())
+
+    def _measuring(self) -> dict[str, SessionOrder]:
+        return {name: bench.session.order for name, bench in self._benches.items() if bench.measuring}
 
     def _require_range(self, order: SessionOrder, plan: Plan, certificate: LoadCellCertificate | None) -> None:
         capacity_N = self.config.instruments[order.gauge].settings.get("capacity_N")
