@@ -41,7 +41,7 @@ ROWS = {
 
 
 def test_the_reference_has_every_command_and_option_and_no_other() -> None:
-    assert ROWS == {name: options(command) for name, command in COMMANDS.items()}
+    assert {name: options(command) for name, command in COMMANDS.items()} == ROWS
 
 
 def said_of(summary: str) -> Iterator[tuple[str, str]]:
