@@ -58,7 +58,8 @@ def test_every_command_has_the_options_that_it_is_typed_with(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_what_an_example_imports_is_there(page: str) -> None:
-    lines = "\n".join(re.findall(r"^ *from (?:%s)[\w.]* import .*$" % "|".join(OURS), text_of(page), re.MULTILINE))
+    pattern = rf"^ *from (?:{'|'.join(OURS)})[\w.]* import .*$"
+    lines = "\n".join(re.findall(pattern, text_of(page), re.MULTILINE))
     for node in ast.walk(ast.parse(re.sub(r"^ +", "", lines, flags=re.MULTILINE))):
         if isinstance(node, ast.ImportFrom) and node.module is not None:
             module = importlib.import_module(node.module)
