@@ -10,7 +10,6 @@ import contextlib
 import threading
 import time
 import weakref
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import parse_qsl
@@ -90,12 +89,12 @@ class _Share:
         self._ended = False
 
     def exchange(self, request: bytes) -> bytes:
-        with self._turn() as link:
-            return link.exchange(request)
+        with self._bus.lock:
+            return self._mine().exchange(request)
 
     def listen(self, count: int) -> list[bytes]:
-        with self._turn() as link:
-            return link.listen(count)
+        with self._bus.lock:
+            return self._mine().listen(count)
 
     def close(self) -> None:
         with self._bus.lock:
@@ -111,14 +110,12 @@ class _Share:
                 _buses.pop(self._address, None)
                 self._bus.link.end()
 
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[FramedSocket | SerialPort]:
+    def _mine(self) -> FramedSocket | SerialPort:
         if self._ended:
             raise Unreachable("closed", instrument=self._instrument, address=self._address, hint="open it anew")
-        with self._bus.lock:
-            link = self._bus.link
-            link.tap, link.instrument = self._tap, self._instrument
-            yield link
+        link = self._bus.link
+        link.tap, link.instrument = self._tap, self._instrument
+        return link
 
 
 class SerialPort:
@@ -143,19 +140,23 @@ class SerialPort:
     def exchange(self, request: bytes) -> bytes:
         """As `FramedSocket.exchange`."""
         self.connect()
-        with self._guarded():
+        try:
             self._throw_away()
             self.tap.sent(request)
             self._link.write(request)
             return self._frame()
+        except OSError as error:  # serial.SerialException is one
+            raise self._lost(error) from error
 
     def listen(self, count: int) -> list[bytes]:
         """As `FramedSocket.listen`."""
         self.connect()
-        with self._guarded():
+        try:
             self._link.reset_input_buffer()
             self._frame()
             return [self._frame() for _ in range(count)]
+        except OSError as error:
+            raise self._lost(error) from error
 
     def connect(self) -> None:
         if self._link.is_open:
@@ -210,20 +211,17 @@ class SerialPort:
                     quiet_since = time.monotonic()
                 time.sleep(0.005)
             self._doubtful = False
+            self._link.reset_input_buffer()
         elif self._link.in_waiting:
             wire_log.warning("%s: unexpected input thrown away", self.address)
-        self._link.reset_input_buffer()
+            self._link.reset_input_buffer()
 
-    @contextlib.contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:  # serial.SerialException is one
-            self.tap.noted("lost")
-            with contextlib.suppress(OSError):
-                self._link.close()
-            self._backoff.failed()
-            raise self._unreachable(f"link lost: {error}", "is it plugged in?") from error
+    def _lost(self, error: OSError) -> Unreachable:
+        self.tap.noted("lost")
+        with contextlib.suppress(OSError):
+            self._link.close()
+        self._backoff.failed()
+        return self._unreachable(f"link lost: {error}", "is it plugged in?")
 
     def _made(self, address: str, baud: int) -> serial.SerialBase:
         """The port, not open yet."""
