@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import select
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -289,6 +290,7 @@ def test_the_same_bytes_over_a_serial_port() -> None:
     threading.Thread(target=answer, daemon=True).start()
     with MantracourtAscii(f"{name}?baud=9600&parity=E", capacity_N=100.0, timeout_s=1.0) as cell:
         os.write(ours, b"+99999.000\r")  # nobody asked for this
+        assert select.select([theirs], [], [], 5.0)[0], "it has come"
         assert cell.read_force() == pytest.approx(32.1)
         with pytest.raises(Refused):
             cell.identify()
