@@ -17,6 +17,7 @@ from protocols.program import (
     Condition,
     End,
     Kind,
+    Marker,
     Only,
     Program,
     Quantity,
@@ -58,10 +59,15 @@ def problem_at(step: Step, message: str) -> Problem:
 
 
 def _procedures_among_others(program: Program) -> Iterator[Problem]:
-    """A cycler that runs alone tells nobody when to go on."""
-    for step in program.steps():
-        if step.kind is Kind.PROCEDURE and (len(program.operations) > 1 or program.markers or step.markers):
-            yield problem_at(step, "a stored procedure is the only step of its protocol, without loops and markers")
+    """What such a cycler does nobody else takes part in; an impedance instrument has the cell between two of them."""
+    steps, kinds = program.steps(), (Kind.PROCEDURE, Kind.IMPEDANCE)
+    if not any(step.kind is Kind.PROCEDURE for step in steps):
+        return
+    others = [step for step in steps if step.kind not in kinds or step.markers]
+    loops = [one for one in program.operations if isinstance(one, Repeat) and one.ends]
+    if others or loops or program.markers or any(isinstance(one, Marker) for one in program.operations):
+        said = "a stored procedure stands among procedures and impedance sweeps alone, without 'until' and markers"
+        yield from (problem_at(step, said) for step in steps if step.kind is Kind.PROCEDURE)
 
 
 # --- the ends of one step

@@ -591,7 +591,7 @@ class Prompt(Model):
 
 
 class Procedure(Model):
-    """Have the channel's cycler run a procedure that is stored on it; the only step of its protocol."""
+    """Have the channel's cycler run a procedure that is stored on it; impedance sweeps may stand between two."""
 
     run: str = Field(min_length=1, description="the name that the cycler has it under")
 

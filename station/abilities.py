@@ -14,9 +14,8 @@ from protocols.limits import Limits
 from protocols.program import Program
 from station.channel import MIN_PERIOD_S
 from station.config import ChannelSection, ConfigError, StationConfig, has_capability
-from station.cycler_parts import cut
+from station.cycler_parts import cut, cut_at_procedures
 from station.preflight import beyond_limits, wants_trigger
-from station.procedure_channel import procedure_of
 
 
 def channel_section(config: StationConfig, name: str, file: Path) -> ChannelSection:
@@ -74,7 +73,7 @@ def problems_on(program: Program, cell: Cell, config: StationConfig, channel: Ch
     if channel.cycler is not None:
         try:
             if runs_procedures(config, channel):
-                procedure_of(program)
+                cut_at_procedures(program, measures_impedance=channel.impedance is not None)
             else:
                 cut(program, measures_impedance=channel.impedance is not None)
         except DocumentError as error:

@@ -30,8 +30,8 @@ from station.sensors import Sensor
 from station.sequencer import Sample
 from station.workers import Patience
 
-C = TypeVar("C", ProgramCycler, ProcedureCycler)
-S = TypeVar("S", CyclerStatus, ProcedureStatus)
+C = TypeVar("C", bound=ProgramCycler | ProcedureCycler)
+S = TypeVar("S", bound=CyclerStatus | ProcedureStatus)
 T = TypeVar("T")
 LONGEST_START_S = 30.0
 """How long a cycler may take until its status shows a test that it was told to start."""

@@ -227,9 +227,6 @@ def _reference_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
                 continue
             driver = config.instruments[wanted].driver
             cls = _usable(driver)
-            if key == "cycler" and channel.impedance and cls and has_capability(cls, ProcedureCycler):
-                said = "runs procedures of its own, which the station cannot interrupt for a sweep"
-                yield ("channels", name, "impedance"), f"instrument '{wanted}' ({driver}) {said}"
             if cls is not None and not any(has_capability(cls, capability) for capability in capabilities):
                 names = " and no ".join(capability.__name__ for capability in capabilities)
                 yield place, f"instrument '{wanted}' ({driver}) cannot be used as this: it is no {names}"

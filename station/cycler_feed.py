@@ -13,7 +13,7 @@ from drivers.interface import CyclerStatus, Instrument, InstrumentError, Procedu
 from station.workers import Worker
 
 C = TypeVar("C", bound=Instrument)
-S = TypeVar("S", CyclerStatus, ProcedureStatus)
+S = TypeVar("S", bound=CyclerStatus | ProcedureStatus)
 MIN_PERIOD_S = 0.05
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+from protocols.checks import problem_at
 from protocols.document import DocumentError, Problem
 from protocols.program import End, Kind, Only, Operation, Program, Repeat, Step
 from station import sequencer
@@ -42,6 +43,25 @@ def cut(program: Program, *, measures_impedance: bool) -> tuple[Part, ...]:
     if problems := [problem for part in of_cycler for problem in problems_with(part)]:
         raise DocumentError(list(dict.fromkeys(problems)))
     return parts
+
+
+def cut_at_procedures(program: Program, *, measures_impedance: bool) -> tuple[Part, ...]:
+    """For a cycler that runs procedures of its own: each is a part. Raises `DocumentError` as `cut`."""
+    wanted = (Kind.PROCEDURE, Kind.IMPEDANCE) if measures_impedance else (Kind.PROCEDURE,)
+    if strange := [step for step in program.steps() if step.kind not in wanted]:
+        raise DocumentError([problem_at(step, _not_a_procedure(step)) for step in strange])
+    parts: dict[int, Part] = {}
+    order = list(_executed(program))
+    for index in dict.fromkeys(order):
+        step = _step(program, index)
+        parts[index] = step if step.kind is Kind.IMPEDANCE else replace(program, operations=(step,))
+    return tuple(parts[index] for index in order)
+
+
+def _not_a_procedure(step: Step) -> str:
+    if step.kind is Kind.IMPEDANCE:
+        return "this channel has no impedance instrument; bind one ('impedance' in station.toml), or leave it out"
+    return "this channel's cycler runs procedures that are stored on it: the protocol names them with 'procedure'"
 
 
 def different(parts: Iterable[Part]) -> tuple[Part, ...]:

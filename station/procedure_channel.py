@@ -5,53 +5,38 @@ from __future__ import annotations
 import math
 import re
 import time
+from typing import Any
 
-from drivers.interface import CyclerState, InstrumentError, ProcedureCycler, ProcedureStatus, Protection
+from drivers.interface import CyclerState, InstrumentError, ProcedureCycler, ProcedureStatus
 from protocols.abilities import Abilities
-from protocols.checks import problem_at
-from protocols.document import DocumentError
-from protocols.limits import Limits
-from protocols.program import Program, Step, StoredProcedure
+from protocols.program import Program, StoredProcedure
 from station import procedure_follower
-from station.alone_channel import LONGEST_START_S, AloneChannel
-from station.channel import ChannelError, Progress, Surroundings
-from station.cycler_feed import CyclerFeed
-from station.environment import NOTHING, Environment
+from station.alone_channel import LONGEST_START_S
+from station.channel import ChannelError
+from station.cycler_parts import Part, cut_at_procedures
+from station.part_state import Doing
+from station.parted_channel import OPEN, PartedChannel
 from station.procedure_follower import Looked, LookState
 from station.readings import ChannelState, Level, RunState
 from station.run import Run
-from station.sensors import Sensor
 from station.sequencer import Sample
 
 LONGEST_LABEL = 71
 """Characters of a test's name that every such cycler takes."""
 
 
-class ProcedureChannel(AloneChannel[ProcedureCycler, ProcedureStatus]):
-    """Has the procedure started, makes readings of what the cycler shows, and stops it where a limit is met."""
+class ProcedureChannel(PartedChannel[ProcedureCycler, ProcedureStatus, LookState]):
+    """Has each procedure started, makes readings of what the cycler shows, and stops it where a limit is met."""
 
-    def __init__(
-        self,
-        name: str,
-        around: Surroundings,
-        limits: Limits,
-        sensor: Sensor | None,
-        feed: CyclerFeed[ProcedureCycler, ProcedureStatus],
-        position: str,
-        environment: Environment = NOTHING,
-        *,
-        holds_protection: bool,
-    ) -> None:
-        super().__init__(name, around, limits, sensor, feed, position, environment)
+    def __init__(self, *bound: Any, holds_protection: bool) -> None:
+        super().__init__(*bound)
         self._holds_protection = holds_protection
-        self._state: LookState | None = None
-        self._restored_at = -math.inf  # on the monotonic clock
 
     # --- before a run
 
     def check(self, run: Run) -> None:
         super().check(run)
-        procedure_of(run.program)
+        self._parts_of(run)
         limits = self.limits_for(run).limits
         needed = ("voltage_min_V", "voltage_max_V", "current_max_A")
         unbounded = [name for name in needed if not math.isfinite(getattr(limits, name))]
@@ -68,72 +53,64 @@ class ProcedureChannel(AloneChannel[ProcedureCycler, ProcedureStatus]):
             has_pressure=watched.has_pressure, has_temperature=watched.has_temperature, has_procedures=True
         )
 
-    async def check_ranges(self, run: Run) -> None:
-        step, name = procedure_of(run.program)
-        label, protection = label_of(run), self._protection(run)
-        try:
-            await self._call(lambda cycler: cycler.check_procedure(self._position, name, label, protection))
-        except InstrumentError as error:
-            raise DocumentError([problem_at(step, str(error))]) from None
+    def _parts_of(self, run: Run) -> tuple[Part, ...]:
+        return cut_at_procedures(run.program, measures_impedance=self._measures_impedance)
 
-    def _protection(self, run: Run) -> Protection:
-        limits = self.limits_for(run).limits
-        return Protection(limits.voltage_min_V, limits.voltage_max_V, limits.current_max_A)
+    async def _check_test(self, run: Run, part: Program) -> None:
+        name, label, protection = _procedure(part), label_of(run, 0), self._protection(run)
+        await self._call(lambda cycler: cycler.check_procedure(self._position, name, label, protection))
 
     # --- commands
 
-    async def _start(self, run: Run) -> None:
-        """What is about to be started is written down first, so that a station that dies meanwhile finds it."""
-        _, name = procedure_of(run.program)
-        label, protection = label_of(run), self._protection(run)
+    def _first_state(self, run: Run, status: ProcedureStatus | None) -> LookState:
         if not self._holds_protection:
             self.say(
                 Level.WARNING, "this cycler takes no limits from here: without the station its schedule's own hold"
             )
-        self._state = LookState(label, run.started)
-        self.store()
-        await self._committed(1.0)
-        try:
-            await self._command(lambda cycler: cycler.start_procedure(self._position, name, label, protection))
-        except InstrumentError as error:
-            self.say(Level.ALARM, f"the cycler did not start: {error}")
-            await self._end(RunState.STOPPED, f"not started: {error}")
-            raise ChannelError(f"channel {self.name} did not start: {error}") from error
-        self._restored_at = time.monotonic()
+        return LookState(label=label_of(run, 0), start_time=run.started)
+
+    def _loaded(self, run: Run, state: str | None) -> LookState:
+        if state:
+            return procedure_follower.load(state)
+        return LookState(label=label_of(run, 0), start_time=run.started, doing=Doing.STARTING)
 
     async def _skip(self, reason: str) -> None:
-        raise ChannelError(f"channel {self.name}: the steps of a stored procedure cannot be skipped from here")
+        if self._state is not None and isinstance(self._parts[self._state.part], Program):
+            raise ChannelError(f"channel {self.name}: the steps of a stored procedure cannot be skipped from here")
+        await super()._skip(reason)
+
+    async def _start_test(self, part: Program) -> None:
+        assert self.run is not None and self._state is not None
+        name, label, protection = _procedure(part), label_of(self.run, self._state.part), self._protection(self.run)
+        self._state = procedure_follower.to_start(self._state, label)
+        self.store()
+        await self._committed(1.0)
+        if self._handover is not None:
+            await self._handover.to_source()
+        await self._command(lambda cycler: cycler.start_procedure(self._position, name, label, protection))
+        self._state = procedure_follower.started(self._state)
+        self.store()
 
     async def _stop(self, reason: str) -> None:
         await self._open_circuit()
         self._store_last_step(reason)
-
-    def _restore(self, run: Run, state: str | None) -> None:
-        self._state = procedure_follower.load(state) if state else LookState(label_of(run), run.started)
-        self._restored_at = time.monotonic()
 
     def _state_json(self) -> str | None:
         return procedure_follower.dump(self._state) if self._state is not None else None
 
     # --- the loop
 
-    async def _tick(self, status: ProcedureStatus) -> None:
-        self._heard(status)
-        if self.state is ChannelState.TRIPPED:
-            if not self._open_circuit_confirmed:
-                await self._make_safe()
-            return
-        if self.run is None or self._state is None:
-            return
+    async def _look(self, status: ProcedureStatus) -> None:
+        assert self._state is not None
         if status.label != self._state.label and (not self._state.begun or status.state is CyclerState.RUNNING):
             await self._not_ours(status)
             return
         if status.measurement is not None and status.state is CyclerState.RUNNING:
-            await self._look(status)
+            await self._take_look(status)
         if self.run is not None and self.state in (ChannelState.RUNNING, ChannelState.PAUSED):
             await self._judge(status.state)
 
-    async def _look(self, status: ProcedureStatus) -> None:
+    async def _take_look(self, status: ProcedureStatus) -> None:
         assert self.run is not None and self._state is not None and status.measurement is not None
         measured = status.measurement
         sample = self._surrounded(Sample(self.around.clock.now(), measured.voltage_V, measured.current_A))
@@ -161,31 +138,43 @@ class ProcedureChannel(AloneChannel[ProcedureCycler, ProcedureStatus]):
             self.say(Level.ALARM, f"someone started test '{status.label}' on this channel from another program")
             await self._end(RunState.STOPPED, "another test was started on this channel")
         elif time.monotonic() - self._restored_at > LONGEST_START_S:
-            self.say(Level.ALARM, "the cycler does not show the test that it was to start; start the run again")
-            await self._end(RunState.STOPPED, "never started by the cycler")
+            await self._never_started()
 
-    def _store_last_step(self, reason: str) -> None:
-        if self.run is not None and self._state is not None:
-            self._keep(procedure_follower.ended(self._state, reason))
+    async def _find_test(self, status: ProcedureStatus) -> None:
+        assert self._state is not None
+        part = self._parts[self._state.part]
+        if status.label == self._state.label:
+            self._state = procedure_follower.started(self._state)
+            self.say(Level.WARNING, f"the cycler has test '{status.label}': it is followed from now on")
+            self.store()
+        elif time.monotonic() - self._restored_at < LONGEST_START_S:
+            return  # it may have been told, and not show it yet
+        elif self._state.step == 0 or status.state not in OPEN or not isinstance(part, Program):
+            await self._never_started()
+        else:
+            self.say(Level.WARNING, "the station died before the cycler had started the next part: it is started now")
+            try:
+                await self._start_test(part)
+            except InstrumentError as error:
+                await self._trip(f"the cycler did not go on: {error}")
 
-    def _progress(self) -> Progress | None:
-        last = self._state.last if self._state else None
-        if last is None:
-            return None
-        return Progress(last.step_name, last.cycle, last.test_time_s, last.step_time_s, last.step_capacity_Ah)
+    async def _never_started(self) -> None:
+        self.say(Level.ALARM, "the cycler does not show the test that it was to start; start the run again")
+        await self._end(RunState.STOPPED, "never started by the cycler")
+
+    def _store_last_test_step(self, part: Program, reason: str) -> None:
+        assert self._state is not None
+        self._keep(procedure_follower.ended(self._state, reason))
 
 
-def procedure_of(program: Program) -> tuple[Step, str]:
-    """The protocol's one step and what it names; raises `DocumentError` that names each other step."""
-    steps = program.steps()
-    match steps:
-        case [Step(setpoint=StoredProcedure(name)) as step]:
-            return step, name
-    said = "this channel's cycler runs procedures that are stored on it: the protocol names one with 'procedure'"
-    raise DocumentError([problem_at(step, said) for step in steps])
+def _procedure(part: Program) -> str:
+    (step,) = part.steps()
+    assert isinstance(step.setpoint, StoredProcedure)
+    return step.setpoint.name
 
 
-def label_of(run: Run) -> str:
-    """The name of the run's test on the cycler: the cell's, for people there, and the run's, so that it is new."""
+def label_of(run: Run, part: int) -> str:
+    """The name of a part's test on the cycler: the cell's, for people there, and the run's, so that it is new."""
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", run.cell.cell).lstrip("_.-") or "cell"
-    return f"{safe[: LONGEST_LABEL - 1 - len(run.run_id)]}_{run.run_id}"
+    name = run.run_id if part == 0 else f"{run.run_id}_{part + 1}"
+    return f"{safe[: LONGEST_LABEL - 1 - len(name)]}_{name}"

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from drivers.interface import Activity, ProcedureStatus
 from protocols.program import CycleCount, Kind, RecordRule
+from station.part_state import Doing, PartState
 from station.readings import Reading, StepSummary
 from station.sequencer import Sample
 
@@ -22,22 +23,15 @@ LONGEST_TRAPEZOID_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class LookState:
-    """How far the procedure was followed."""
+class LookState(PartState):
+    """How far the procedures were followed; `last` is the last look, recorded or not."""
 
-    label: str  # that the test was started under
-    start_time: float
+    label: str  # that the part's test was started under
     begun: bool = False  # the cycler was seen running it
-    sequence: int = 0  # of the last reading that was recorded
-    cycle: int = 1
-    first_direction: int = 0
-    direction: int = 0
-    step: int = 0
     step_start_time: float = 0.0
     shown: tuple[str, str] = ("", "")  # the step and the activity, as the cycler showed them last
     shown_step_time_s: float = 0.0
     counted_Ah: float | None = None
-    last: Reading | None = None  # the last look
     recorded: Reading | None = None  # the last look that was recorded
 
 
@@ -52,6 +46,16 @@ def load(text: str) -> LookState:
     return _STATE.validate_json(text)
 
 
+def to_start(state: LookState, label: str) -> LookState:
+    """The part's test is about to be started; its first look enters a new step."""
+    return replace(state, label=label, begun=False, is_step_open=False)
+
+
+def started(state: LookState) -> LookState:
+    """The part's test is on, or was."""
+    return replace(state, doing=Doing.FOLLOWING)
+
+
 @dataclass(frozen=True, slots=True)
 class Looked:
     state: LookState
@@ -63,7 +67,7 @@ class Looked:
 def look(state: LookState, rule: RecordRule, status: ProcedureStatus, sample: Sample) -> Looked:
     """Take up what the cycler shows of the running test; `sample` has the surroundings too."""
     shown = (status.step, status.activity.value)
-    same_step = state.last is not None and shown == state.shown and status.step_time_s >= state.shown_step_time_s
+    same_step = state.is_step_open and shown == state.shown and status.step_time_s >= state.shown_step_time_s
     passed_Ah, uncounted_s = _passed(state, status, sample, same_step)
     done: tuple[Reading, ...] = ()
     steps: tuple[StepSummary, ...] = ()
@@ -73,6 +77,7 @@ def look(state: LookState, rule: RecordRule, status: ProcedureStatus, sample: Sa
     state = replace(
         state,
         begun=True,
+        is_step_open=True,
         shown=shown,
         shown_step_time_s=status.step_time_s,
         counted_Ah=status.counted_Ah,
@@ -86,10 +91,10 @@ def look(state: LookState, rule: RecordRule, status: ProcedureStatus, sample: Sa
 
 def ended(state: LookState, reason: str) -> Looked:
     """The test is over: its last look is recorded, and its last step summed up."""
-    if state.last is None:
+    if not state.is_step_open:
         return Looked(state)
     state, readings = _with_last(state)
-    return Looked(state, readings, (_summary(state, reason),))
+    return Looked(replace(state, is_step_open=False), readings, (_summary(state, reason),))
 
 
 # --- charge
@@ -98,7 +103,7 @@ def ended(state: LookState, reason: str) -> Looked:
 def _passed(state: LookState, status: ProcedureStatus, sample: Sample, same_step: bool) -> tuple[float, float]:
     """Charge in Ah, positive on charge, since the last look; and the length of a gap in which it is not known."""
     last = state.last
-    if last is None:
+    if last is None or not state.is_step_open:
         return 0.0, 0.0
     if same_step and status.counted_Ah is not None and state.counted_Ah is not None:
         counted_Ah = status.counted_Ah - state.counted_Ah
@@ -118,7 +123,7 @@ def _enter(
 ) -> tuple[LookState, tuple[Reading, ...], tuple[StepSummary, ...]]:
     done: tuple[Reading, ...] = ()
     steps: tuple[StepSummary, ...] = ()
-    if state.last is not None:
+    if state.is_step_open:
         state, done = _with_last(state)
         steps = (_summary(state, "ended by the cycler"),)
     kind = KINDS.get(status.activity, Kind.PROCEDURE)

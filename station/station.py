@@ -424,19 +424,19 @@ class Station:
         """A cycler is sent whole programs, or told which of its own to run."""
         instrument, position, around = cycler.instrument, cycler.channel, self._around
         limits = section.limits.limits()
+        impedance, handover = self._impedance(section.impedance), self._handover(section.switch)
         driver = DRIVERS.get(self.config.instruments[instrument].driver)
         if driver is None or not has_capability(driver, ProcedureCycler):
             if instrument not in self._feeds:
                 worker = self._worker(instrument, ProgramCycler)  # type: ignore[type-abstract]
                 self._feeds[instrument] = CyclerFeed(worker, read_programs)
-            impedance, handover = self._impedance(section.impedance), self._handover(section.switch)
-            return CyclerChannel(
-                name, around, limits, sensor, self._feeds[instrument], position, environment, impedance, handover
-            )
+            feed = self._feeds[instrument]
+            return CyclerChannel(name, around, limits, sensor, feed, position, environment, impedance, handover)
         if instrument not in self._feeds:
             self._feeds[instrument] = CyclerFeed(self._worker(instrument, ProcedureCycler), read_procedures)
         feed, holds = self._feeds[instrument], bool(getattr(driver, "holds_protection", False))
-        return ProcedureChannel(name, around, limits, sensor, feed, position, environment, holds_protection=holds)
+        bound = (name, around, limits, sensor, feed, position, environment, impedance, handover)
+        return ProcedureChannel(*bound, holds_protection=holds)
 
     def _environment(self, section: ChannelSection) -> Environment:
         """The thermometer at the cell, or else the chamber's own; each instrument is read once for all channels."""

@@ -18,7 +18,9 @@ from drivers.simulated.cell import Format, SensorParameters, SimulatedCell, sili
 from drivers.simulated.clock import ScaledClock
 from drivers.simulated.keithley_daq6510 import VirtualKeithleyDaq6510
 from drivers.simulated.maccor import VirtualMaccor
+from drivers.simulated.solartron import VirtualSolartron
 from drivers.simulated.stored_procedure import Mode, State, StoredProcedure, StoredStep
+from drivers.simulated.switches import SharedPort, SwitchedCell, VirtualModbusRelays
 from drivers.testing import FaultProxy
 from protocols.limits import Limits
 from station.client import Client, ClientError
@@ -45,6 +47,7 @@ CHANNELS = {
     "M1": 'cycler = { instrument = "maccor", channel = "1" }',
     "R1": 'cycler = { instrument = "arbin", channel = "1" }',
 }
+ROUTES = {"M1": (1, 2), "R1": (3, 4)}  # relays to the cycler and to the impedance analyser
 CELL = (
     "cell: {}\nformat: coin\nactive_mass: 1 mg\nnominal_capacity: 4 mAh\n"
     "limits: {{voltage: [0 V, 4.2 V], current: 20 mA}}\n"
@@ -60,6 +63,7 @@ class Bench:
     maccor: VirtualMaccor
     arbin: VirtualArbin
     proxies: dict[str, FaultProxy]
+    switched: dict[str, SwitchedCell]
     config: Path
 
     def tester(self, channel: str) -> State:
@@ -76,7 +80,7 @@ class Bench:
         thread.start()
         with Client(f"http://127.0.0.1:{listener.getsockname()[1]}", TOKEN) as client:
             live = Live(station, client, thread)
-            wait_until(lambda: client.status().channels[0].voltage_V is not None, what="for the cyclers")
+            wait_until(lambda: live.channel("R1").resistance_ohm is not None, what="for the bench")
             try:
                 yield live
             finally:
@@ -90,10 +94,19 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     clock, parameters = ScaledClock(SPEED, epoch), silicon_lfp_cell(Format.COIN)
     cells = {name: SimulatedCell(parameters, clock, seed) for seed, name in enumerate(("M1", "R1", "D2"))}
     sensors = {101: cells["M1"], 102: cells["R1"]}
+    board = VirtualModbusRelays(relay_count=4)
+    switched = {
+        name: SwitchedCell(cells[name], board.contacts, {"cycler": (one,), "eis": (other,)})
+        for name, (one, other) in ROUTES.items()
+    }
+    at_maccor, at_arbin = (switched[name].ports["cycler"] for name in ROUTES)
+    shared = SharedPort([one.ports["eis"] for one in switched.values()])
     with (
-        VirtualMaccor((cells["M1"], cells["D2"]), clock, procedures=PROCEDURES, watchdog_s=60.0 * SPEED) as maccor,
-        VirtualArbin((cells["R1"],), clock, schedules=PROCEDURES, user="me", password="it") as arbin,
+        board,
+        VirtualMaccor((at_maccor, cells["D2"]), clock, procedures=PROCEDURES, watchdog_s=60.0 * SPEED) as maccor,
+        VirtualArbin((at_arbin,), clock, schedules=PROCEDURES, user="me", password="it") as arbin,
         VirtualKeithleyDaq6510(sensors, clock=clock) as scanner,
+        VirtualSolartron(shared, clock) as eis,
         FaultProxy(maccor.port) as to_maccor,
         FaultProxy(arbin.port) as to_arbin,
     ):
@@ -114,17 +127,16 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
                     _instrument("direct", "maccor-direct", maccor.address, channel=2, watchdog_s=60.0),
                     _instrument("arbin", "arbin-cti", to_arbin.address(arbin.resource), user="me", password="it"),
                     _instrument("scanner", "keithley-daq6510", scanner.address),
-                    *(
-                        f'[channels.{name}]\n{cycler}\nsensor = {{ meter = "scanner", channel = {number}, '
-                        f'name = "mfsr-{name}" }}'
-                        for number, (name, cycler) in enumerate(CHANNELS.items(), start=101)
-                    ),
+                    _instrument("eis", "solartron-1260-1287", eis.address, speed=SPEED, write_wait_s=0.0),
+                    _instrument("matrix", "modbus-relays", board.address, relay_count=4, settle_s=0.0),
+                    *_routes(),
+                    *_channels(),
                     '[channels.D2]\nsource = "direct"',
                 )
             ),
             encoding="utf-8",
         )
-        yield Bench(tmp_path, cells, maccor, arbin, proxies, config)
+        yield Bench(tmp_path, cells, maccor, arbin, proxies, switched, config)
 
 
 def calibration(name: str, sensor: SensorParameters) -> Calibration:
@@ -141,6 +153,19 @@ def calibration(name: str, sensor: SensorParameters) -> Calibration:
 def _instrument(name: str, driver: str, address: str, **settings: object) -> str:
     lines = [f'[instruments.{name}]\ndriver = "{driver}"\naddress = "{address}"', f"[instruments.{name}.settings]"]
     return "\n".join((*lines, *(f"{key} = {json.dumps(value)}" for key, value in settings.items())))
+
+
+def _routes() -> Iterator[str]:
+    for name, (one, other) in ROUTES.items():
+        yield f'routes.{name}-cycler = {{ cell = "{name}", to = "place {name}", relays = [{one}] }}'
+        yield f'routes.{name}-eis = {{ cell = "{name}", to = "eis", relays = [{other}] }}'
+
+
+def _channels() -> Iterator[str]:
+    for number, (name, cycler) in enumerate(CHANNELS.items(), start=101):
+        routes = f'source_route = "{name}-cycler", impedance_route = "{name}-eis"'
+        yield f'[channels.{name}]\n{cycler}\nimpedance = "eis"\nswitch = {{ instrument = "matrix", {routes} }}'
+        yield f'sensor = {{ meter = "scanner", channel = {number}, name = "mfsr-{name}" }}'
 
 
 def protocol(procedure: str, limits: str = "") -> str:
@@ -173,6 +198,36 @@ def test_stored_procedures_become_runs_with_steps_charge_and_pressure(bench: Ben
         assert frame["test_time_s"].is_monotonic_increasing and frame["test_time_s"].is_unique
         assert frame["pressure_Pa"].notna().mean() > 0.9
         assert frame["step_name"].iloc[-1] == ("4 discharge" if name == "M1" else "[1] 4: Step_D, Discharge")
+
+
+def test_between_two_procedures_the_cell_is_measured_at_the_analyser(bench: Bench) -> None:
+    before_C = {name: bench.cells[name].state().charge_passed_C for name in CHANNELS}
+    text = "".join(
+        f"  - {step}\n"
+        for step in ("procedure: cycle", "impedance: {from: 1 kHz, to: 10 Hz, amplitude: 10 mV}", "procedure: cycle")
+    )
+    with bench.station() as live:
+        head = "protocol: Stored\nrecord: {every: 2 s}\nsteps:\n"
+        runs = {name: begin(live, name, head + text) for name in CHANNELS}
+        for name, run_id in runs.items():
+            wait_until(lambda: live.client.run(run_id).ended is not None, 40.0, f"for {name}; {live.channel(name)}")  # noqa: B023
+        archive = live.station.archive
+        found = {name: (archive.run(run), archive.steps(run), archive.frame(run)) for name, run in runs.items()}
+        spectra = {name: archive.spectra(run) for name, run in runs.items()}
+    for name, (run, steps, frame) in found.items():
+        assert run.state is RunState.FINISHED, run.reason
+        half = ["rest", "charge", "rest", "discharge"]
+        assert [step.kind for step in steps] == [*half, "impedance", *half]
+        assert [step.cycle for step in steps] == [1, 1, 1, 1, 1, 1, 2, 2, 2], "cycles go on over the sweep"
+        assert len(spectra[name]) == 1 and all(0.0 < ohm < 1e4 for ohm in spectra[name][0].real_ohm)
+        assert frame["sequence"].tolist() == list(range(1, len(frame) + 1))
+        assert frame["test_time_s"].is_monotonic_increasing and frame["test_time_s"].is_unique
+        blank = frame["voltage_V"].isna()
+        assert set(frame[blank]["step"]) <= {5} and frame[blank]["pressure_Pa"].notna().all()
+        passed_Ah = (bench.cells[name].state().charge_passed_C - before_C[name]) / 3600
+        assert frame["net_capacity_Ah"].iloc[-1] == pytest.approx(passed_Ah, abs=CURRENT_A * 60.0 / 3600 / 3)
+        assert bench.switched[name].together == 0
+    assert bench.maccor.channels[0].starts == bench.arbin.channels[0].starts == 2
 
 
 @pytest.mark.parametrize("channel", ["M1", "R1"])

@@ -528,12 +528,19 @@ def test_a_stored_procedure_is_named_and_ends_by_itself(written: str) -> None:
     ("steps", "head"),
     [
         ("  - procedure: A\n  - rest: {for: 1 h}\n", ""),
-        ("  - repeat: 2\n    steps: [procedure: A]\n", ""),
+        ("  - repeat: 2\n    until: {cycles: 1}\n    steps: [procedure: A]\n", ""),
+        ("  - procedure: A\n  - marker: x\n", ""),
         ("  - procedure: A\n", "markers: [{name: x, every: 1 h}]\n"),
     ],
 )
 def test_a_stored_procedure_stands_alone(steps: str, head: str) -> None:
-    assert "a stored procedure is the only step of its protocol" in problem(steps, head=head)
+    assert "a stored procedure stands among procedures and impedance sweeps alone" in problem(steps, head=head)
+
+
+def test_procedures_and_sweeps_may_follow_one_another_in_loops() -> None:
+    sweep = "impedance: {from: 1 kHz, to: 1 Hz, amplitude: 10 mV}"
+    program = compiled(f"  - repeat: 2\n    steps:\n      - procedure: A\n      - {sweep}\n  - procedure: B\n")
+    assert [step.kind for step in program.steps()] == [Kind.PROCEDURE, Kind.IMPEDANCE, Kind.PROCEDURE]
 
 
 def test_a_stored_procedure_has_a_name() -> None:

@@ -14,7 +14,7 @@ from protocols.document import DocumentError
 from protocols.limits import Limits
 from protocols.program import Kind, Program, Repeat, Step
 from station import sequencer
-from station.cycler_parts import Part, cut, different
+from station.cycler_parts import Part, cut, cut_at_procedures, different
 from station.cycler_program import for_cycler
 from station.sequencer import Phase
 
@@ -135,6 +135,21 @@ def test_what_cannot_be_said_is_named_once_with_its_line(steps: list[str], line:
 def test_a_sweep_where_nothing_measures_one_is_named() -> None:
     with pytest.raises(DocumentError, match=r"p.yaml:3:5: .*measures no impedance; bind an 'impedance' instrument"):
         cut(compiled(SWEEP), measures_impedance=False)
+
+
+def test_procedures_are_parts_of_their_own() -> None:
+    program = compiled(f"{{repeat: 2, steps: [{{procedure: A}}, {{{SWEEP}}}]}}", "procedure: B")
+    parts = cut_at_procedures(program, measures_impedance=True)
+    assert [kinds(part) for part in parts] == [
+        ["procedure"],
+        ["(impedance)"],
+        ["procedure"],
+        ["(impedance)"],
+        ["procedure"],
+    ]
+    assert parts[0] is parts[2] and parts[0] is not parts[4]
+    with pytest.raises(DocumentError, match=r"p.yaml:3:\d+: this channel has no impedance instrument; bind one"):
+        cut_at_procedures(program, measures_impedance=False)
 
 
 STEPS = st.sampled_from([REST, CHARGE, DISCHARGE, SWEEP, f"{REST}, every: 2 cycles", f"{SWEEP}, every: 3 cycles"])

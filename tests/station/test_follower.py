@@ -166,7 +166,7 @@ def test_a_record_of_a_step_that_the_program_does_not_have() -> None:
 
 
 def test_nothing_recorded_is_no_step() -> None:
-    assert follower.last_step(ALL, FollowState(1, T0), "never begun") is None
+    assert follower.last_step(ALL, FollowState(test_id=1, start_time=T0), "never begun") is None
 
 
 parts = st.lists(

@@ -28,7 +28,7 @@ def sample(time_s: float, current_A: float, voltage_V: float = 3.0) -> Sample:
 
 def follow(*looks: tuple[ProcedureStatus, Sample], rule: RecordRule = RULE) -> Looked:
     """All readings and steps of a run that ends after these."""
-    whole = Looked(LookState("run", 1000.0))
+    whole = Looked(LookState(label="run", start_time=1000.0))
     for status, at in looks:
         one = look(whole.state, rule, status, at)
         whole = Looked(one.state, (*whole.readings, *one.readings), (*whole.steps, *one.steps), one.uncounted_s)
@@ -126,6 +126,6 @@ def test_whatever_is_shown_sequence_time_and_charge_go_on(looks):
 
 
 def test_the_state_is_kept_as_text():
-    state = look(LookState("run", 1000.0), RULE, shown("1", CHARGE, 1.0, 0.5), sample(1.0, 1.0)).state
+    state = look(LookState(label="run", start_time=1000.0), RULE, shown("1", CHARGE, 1.0, 0.5), sample(1.0, 1.0)).state
     assert load(dump(state)) == state
     assert load(dump(replace(state, last=None))).last is None
