@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from functools import partial
+from typing import ClassVar, TypeAlias, TypeVar
 
 from drivers.simulated.clock import Clock, ScaledClock
 from drivers.simulated.server import LineInstrument
@@ -20,6 +21,7 @@ Arguments = Sequence[str]
 Action = Callable[[Arguments], "str | None"]
 
 OVERFLOW = 9.9e37
+OVERRANGE = 1.2  # how far beyond its name a range reaches at most
 LINE_PERIOD_S = 0.02
 
 
@@ -30,6 +32,9 @@ class ScpiError(Exception):
         self.code, self.text = code, text
         super().__init__(f"{code} {text}")
 
+
+OPERATION_COMPLETE, EXECUTION_ERROR, COMMAND_ERROR, POWER_ON = 1, 16, 32, 128  # of the event register
+ERROR_AVAILABLE = 4  # of the status byte
 
 UNDEFINED_HEADER = (-113, "Undefined header")
 NOT_ALLOWED = (-108, "Parameter not allowed")
@@ -72,12 +77,7 @@ class NumberSetting(Setting):
     allowed: Callable[[float], bool] = field(default=lambda value: True, repr=False)
 
     def put(self, text: str) -> None:
-        value = self._named(text)
-        if value is None:
-            try:
-                value = float(text)
-            except ValueError:
-                raise ScpiError(*TYPE) from None
+        value = self._number(text)
         if not (self.low <= value <= self.high and self.allowed(value)):
             raise ScpiError(*OUT_OF_RANGE)
         self.value = value
@@ -88,6 +88,13 @@ class NumberSetting(Setting):
             raise ScpiError(*ILLEGAL_VALUE)
         return f"{named:g}" if named == 0 or abs(named) >= 1e-4 else f"{named:.6E}"
 
+    def _number(self, text: str) -> float:
+        named = self._named(text)
+        try:
+            return float(text) if named is None else named
+        except ValueError:
+            raise ScpiError(*TYPE) from None
+
     def _named(self, text: str) -> float | None:
         word = text.strip().upper()
         names = {"MIN": self.low, "MINIMUM": self.low, "MAX": self.high, "MAXIMUM": self.high}
@@ -96,10 +103,12 @@ class NumberSetting(Setting):
 
 @dataclass
 class BooleanSetting(Setting):
-    """ON, OFF, 1 or 0; told as 1 or 0."""
+    """ON, OFF, 1 or 0; told as 1 or 0. With `once`, ONCE does what it does and leaves it off."""
+
+    once: bool = False
 
     def put(self, text: str) -> None:
-        states = {"ON": True, "1": True, "OFF": False, "0": False}
+        states = {"ON": True, "1": True, "OFF": False, "0": False} | ({"ONCE": False} if self.once else {})
         if text.strip().upper() not in states:
             raise ScpiError(*ILLEGAL_VALUE)
         self.on = states[text.strip().upper()]
@@ -126,7 +135,45 @@ class WordSetting(Setting):
         return self.told(self.word)
 
 
+@dataclass
+class RangeSetting(NumberSetting):
+    """A measuring range: the least that holds what is asked for, one of `ranges` in ascending order."""
+
+    ranges: Sequence[float] = ()
+
+    def __post_init__(self) -> None:
+        self.low, self.high = self.ranges[0], self.ranges[-1]
+        super().__post_init__()
+
+    def put(self, text: str) -> None:
+        wanted = abs(self._number(text))
+        if wanted > OVERRANGE * self.high:
+            raise ScpiError(*OUT_OF_RANGE)
+        self.value = next((scale for scale in self.ranges if wanted <= scale), self.high)
+
+
 AnySetting = TypeVar("AnySetting", bound=Setting)
+MakeSetting: TypeAlias = Callable[[], Setting]
+
+
+def number(default: str, low: float, high: float) -> MakeSetting:
+    return partial(NumberSetting, default, low=low, high=high)
+
+
+def switch(default: str, once: bool = False) -> MakeSetting:
+    return partial(BooleanSetting, default, once=once)
+
+
+def a_range(default: str, *ranges: float) -> MakeSetting:
+    return partial(RangeSetting, default, ranges=ranges)
+
+
+def choice(default: str, *words: str) -> MakeSetting:
+    return partial(WordSetting, default, words=words)
+
+
+def text(default: str) -> MakeSetting:
+    return partial(Setting, default)
 
 
 # --- the server
@@ -145,6 +192,7 @@ class ScpiServer(LineInstrument):
         self._actions: list[tuple[re.Pattern[str], Action]] = []
         self._settings: list[Setting] = []
         self._errors: deque[tuple[int, str]] = deque()
+        self._events = POWER_ON
         self._one_at_a_time = threading.RLock()
         self._define_common_commands()
 
@@ -169,6 +217,17 @@ class ScpiServer(LineInstrument):
         self.define(header + "?", setting.get)
         self._settings.append(setting)
         return setting
+
+    def keep(self, settings: Mapping[str, MakeSetting], of: Iterable[str] = ("",)) -> None:
+        """Settings that are kept and told and change nothing in the simulation; `{}` is each of `of` in turn."""
+        for word in of:
+            for header, make in settings.items():
+                self.setting(header.format(word), make())
+
+    def silent(self, *headers: str) -> None:
+        """Commands without an answer that change nothing in the simulation."""
+        for header in headers:
+            self.define(header, lambda _: None)
 
     def no_error(self) -> str:
         return '0,"No error"'
@@ -213,12 +272,15 @@ class ScpiServer(LineInstrument):
             raise ScpiError(*UNDEFINED_HEADER)
         except ScpiError as error:
             self._report(error.code, error.text)
-            return path, None
+        except ValueError:  # a number was expected
+            self._report(*TYPE)
+        return path, None
 
     def _find(self, header: str) -> Action | None:
         return next((action for pattern, action in self._actions if pattern.fullmatch(header)), None)
 
     def _report(self, code: int, text: str) -> None:
+        self._note_event(COMMAND_ERROR if -200 < code <= -100 else EXECUTION_ERROR)
         if len(self._errors) < self.queue_length:
             self._errors.append((code, text))
         else:
@@ -227,18 +289,33 @@ class ScpiServer(LineInstrument):
     def _define_common_commands(self) -> None:
         self.define("*IDN?", lambda _: self.identity)
         self.define("*RST", lambda _: self.reset())
-        self.define("*CLS", lambda _: self._errors.clear())
+        self.define("*CLS", lambda _: self._clear_status())
         self.define("*OPC?", lambda _: "1")
-        for silent in ("*OPC", "*WAI", "*TRG", "*SRE", "*ESE", ":STATus:PRESet", ":SYSTem:BEEPer[:IMMediate]"):
-            self.define(silent, lambda _: None)
-        for zero in ("*ESR?", "*STB?", "*SRE?", "*ESE?"):
-            self.define(zero, lambda _: "0")
+        self.define("*OPC", lambda _: self._note_event(OPERATION_COMPLETE))
+        self.define("*ESR?", lambda _: self._tell_events())
+        self.define("*STB?", lambda _: str(ERROR_AVAILABLE if self._errors else 0))
+        self.define("*TST?", lambda _: "0")
+        self.silent("*WAI", "*TRG", "*SAV", "*RCL", ":STATus:PRESet")
+        self.keep({"*SRE": number("0", 0, 255), "*ESE": number("0", 0, 255)})
+        self.define(":SYSTem:VERSion?", lambda _: "1999.0")
         for queue in (":SYSTem:CLEar", ":STATus:QUEue:CLEar", ":STATus:CLEar"):
             self.define(queue, lambda _: self._errors.clear())
         for queue in (":SYSTem:ERRor[:NEXT]?", ":STATus:QUEue[:NEXT]?"):
             self.define(queue, lambda _: self._next_error())
         self.define(":SYSTem:ERRor:COUNt?", lambda _: str(len(self._errors)))
         self.define(":SYSTem:LFRequency?", lambda _: "50")
+
+    def _clear_status(self) -> None:
+        self._errors.clear()
+        self._events = 0
+
+    def _note_event(self, bit: int) -> None:
+        self._events |= bit
+
+    def _tell_events(self) -> str:
+        """The event register of IEEE 488.2, which is cleared by reading it."""
+        events, self._events = self._events, 0
+        return str(events)
 
     def _next_error(self) -> str:
         return self.error(*self._errors.popleft()) if self._errors else self.no_error()
