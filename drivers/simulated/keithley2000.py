@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from drivers.simulated.clock import Clock
 from drivers.simulated.keithley_classic import OF_A_FUNCTION, VirtualClassicMeter
 from drivers.simulated.multimeter import AVERAGING, FUNCTIONS, Sensor
-from drivers.simulated.scpi import OUT_OF_RANGE, Arguments, ScpiError, channels_in, number
+from drivers.simulated.scpi import OUT_OF_RANGE, Arguments, ScpiError, channels_in
 
 CARD_CHANNELS = 10
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 
 from drivers.simulated.clock import Clock
 from drivers.simulated.reading_buffers import DEFAULT_BUFFERS, ReadingBuffers, Sample
@@ -48,6 +49,7 @@ OF_A_MEASUREMENT = {
     "[:SENSe[1]]:{}:OCOMpensated": switch("0"),
     ":DISPlay:{}:DIGits": number("5", 3, 6),
 }
+OF_A_MEASUREMENT |= {f"[:SENSe[1]]:{{}}:DELay:USER{n}": number("0", 0, 10e3) for n in range(1, 6)}
 OF_A_SOURCE = {
     "[:SOURce[1]]:{}:DELay": number("0", 0, 10e3),
     "[:SOURce[1]]:{}:DELay:AUTO": switch("1"),
@@ -56,6 +58,7 @@ OF_A_SOURCE = {
         "NONE", *(f"PROT{volts}" for volts in (2, 5, 10, 20, 40, 60, 80, 100, 120, 140, 160, 180)), "NONE"
     ),
 }
+OF_A_SOURCE |= {f"[:SOURce[1]]:{{}}:DELay:USER{n}": number("0", 0, 10e3) for n in range(1, 6)}
 KEPT = {
     ":FORMat[:DATA]": choice("ASC", "ASCii", "REAL", "SREal"),
     ":FORMat[:ASCii]:PRECision": number("0", 0, 16),
@@ -109,6 +112,7 @@ class VirtualKeithley2450(ReadingBuffers):
         self.cell, self.noise, self.language = cell, noise, language
         self._random = random.Random(seed)
         self._drive: Drive | None = None
+        self._sweep: tuple[str, list[float], str] | None = None  # function, levels, buffer
         self._define_output()
         self._define_source()
         self._define_sense()
@@ -179,7 +183,6 @@ class VirtualKeithley2450(ReadingBuffers):
             self.setting(f":OUTPut[1]:{name}:SMODe", source.off_state)
             self.define(f"[:SOURce[1]]:{name}:{limit}[:LEVel]:TRIPped?", self._tripped)
         self.keep(OF_A_SOURCE, of=("CURRent", "VOLTage"))
-        self.keep({f"[:SOURce[1]]:{{}}:DELay:USER{n}": number("0", 0, 10e3) for n in range(1, 6)}, of=("CURRent", "VOLTage"))
 
     def _define_sense(self) -> None:
         words = ("CURRent[:DC]", "VOLTage[:DC]", "RESistance")
@@ -197,28 +200,26 @@ class VirtualKeithley2450(ReadingBuffers):
             upper = self.setting(f"[:SENSe[1]]:{word}:RANGe[:UPPer]", NumberSetting("1", low=-210e6, high=210e6))
             upper.on_change = _turning_off(autorange)
         self.keep(OF_A_MEASUREMENT, of=words)
-        self.keep({f"[:SENSe[1]]:{{}}:DELay:USER{n}": number("0", 0, 10e3) for n in range(1, 6)}, of=words)
         self.define("[:SENSe[1]]:AZERo:ONCE", lambda _: None)
 
     def _define_sweeps(self) -> None:
-        self._sweep: tuple[str, list[float], str] | None = None  # function, levels, buffer
         self._lists: dict[str, list[float]] = {"CURR": [], "VOLT": []}
         self.define(":INITiate[:IMMediate]", lambda _: self._initiate())
         for word in ("CURRent", "VOLTage"):
-            name = short_form(word)
-            root = f"[:SOURce[1]]:SWEep:{word}"
-            self.define(f"{root}:LINear", lambda given, name=name: self._put_sweep(name, given, by_step=False))
-            self.define(f"{root}:LINear:STEP", lambda given, name=name: self._put_sweep(name, given, by_step=True))
-            self.define(f"{root}:LIST", lambda given, name=name: self._put_list_sweep(name))
-            self.define(f"[:SOURce[1]]:LIST:{word}", lambda given, name=name: self._put_list(name, given))
-            self.define(
-                f"[:SOURce[1]]:LIST:{word}?", lambda _, name=name: ",".join(f"{v:.6E}" for v in self._lists[name])
-            )
+            name, root = short_form(word), f"[:SOURce[1]]:SWEep:{word}"
+            self.define(f"{root}:LINear", partial(self._put_sweep, name, by_step=False))
+            self.define(f"{root}:LINear:STEP", partial(self._put_sweep, name, by_step=True))
+            self.define(f"{root}:LIST", partial(self._put_list_sweep, name))
+            self.define(f"[:SOURce[1]]:LIST:{word}", partial(self._put_list, name))
+            self.define(f"[:SOURce[1]]:LIST:{word}?", partial(self._told_list, name))
 
     def _put_list(self, name: str, given: Arguments) -> None:
         self._lists[name] = [float(level) for level in given]
 
-    def _put_list_sweep(self, name: str) -> None:
+    def _told_list(self, name: str, given: Arguments) -> str:
+        return ",".join(f"{level:.6E}" for level in self._lists[name])
+
+    def _put_list_sweep(self, name: str, given: Arguments) -> None:
         self._sweep = name, self._lists[name], DEFAULT_BUFFERS[0]
 
     def _put_sweep(self, name: str, given: Arguments, *, by_step: bool) -> None:

@@ -30,13 +30,17 @@ class VirtualKeithley2700(VirtualClassicMeter, VirtualScanner):
     functions = tuple(word for word in FUNCTIONS if not word.startswith(("CAP", "DIOD")) and "RATio" not in word)
     elements = ("READing", "UNITs", "TSTamp", "RNUMber", "CHANnel", "LIMits")
     elements_at_reset = ("READing", "UNITs", "TSTamp", "RNUMber")
-    kept = AVERAGING | OF_A_FUNCTION | {
-        "OCOMpensated": switch("0"),
-        "TRANsducer": choice("TC", "TCouple", "FRTD", "THERmistor"),
-        "TCouple:TYPE": choice("K", *"JKTERSBN"),
-        "TCouple:RJUNction:RSELect": choice("SIM", "SIMulated", "INTernal", "EXTernal"),
-        "TCouple:RJUNction:SIMulated": number("23", 0, 65),
-    }
+    kept = (
+        AVERAGING
+        | OF_A_FUNCTION
+        | {
+            "OCOMpensated": switch("0"),
+            "TRANsducer": choice("TC", "TCouple", "FRTD", "THERmistor"),
+            "TCouple:TYPE": choice("K", *"JKTERSBN"),
+            "TCouple:RJUNction:RSELect": choice("SIM", "SIMulated", "INTernal", "EXTernal"),
+            "TCouple:RJUNction:SIMulated": number("23", 0, 65),
+        }
+    )
     highest_ohm = 120e6
     nplc_low, nplc_high = 0.01, 50.0
 

@@ -16,6 +16,7 @@ from drivers.simulated.scpi import (
     Action,
     Arguments,
     BooleanSetting,
+    MakeSetting,
     NumberSetting,
     ScpiError,
     WordSetting,
@@ -29,7 +30,7 @@ from drivers.simulated.scpi import (
 INIT_IGNORED = (-213, "Init ignored")
 DATA_STALE = (-230, "Data stale")
 MOST_READINGS = 55_000
-OF_A_FUNCTION = {
+OF_A_FUNCTION: dict[str, MakeSetting] = {
     "DIGits": number("7", 4, 7),
     "REFerence": number("0", -1e9, 1e9),
     "REFerence:STATe": switch("0"),
@@ -99,9 +100,7 @@ class VirtualClassicMeter(VirtualMeter):
 
     def _define_readings(self) -> None:
         self._continuous = self.setting(":INITiate:CONTinuous", BooleanSetting("0"))
-        self._triggers = self.setting(
-            ":TRIGger[:SEQuence[1]]:COUNt", NumberSetting("1", low=1, high=110_000)
-        )
+        self._triggers = self.setting(":TRIGger[:SEQuence[1]]:COUNt", NumberSetting("1", low=1, high=110_000))
         self._samples = self.setting(":SAMPle:COUNt", NumberSetting("1", low=1, high=110_000))
         self.define(":INITiate[:IMMediate]", lambda _: self._start())
         self.define(":READ?", lambda _: self._read())

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from drivers.simulated.clock import Clock
-from drivers.simulated.multimeter import AVERAGING, FUNCTIONS, RANGES, Sensor, VirtualScanner
+from drivers.simulated.multimeter import AVERAGING, FUNCTIONS, RANGES, ByChannel, Sensor, VirtualScanner
 from drivers.simulated.reading_buffers import ReadingBuffers, Sample
 from drivers.simulated.scpi import (
     MISSING,
-    OUT_OF_RANGE,
     Action,
     Arguments,
     NumberSetting,
@@ -62,7 +61,7 @@ TIMERS = {
     ":TRIGger:TIMer{}:STATe": switch("0"),
     ":TRIGger:TIMer{}:STARt:STIMulus": text("NONE"),
 }
-LINE_HZ = 50.0
+NPLC_HIGH = {50: 12.0, 60: 15.0}  # by the frequency of the mains, Hz
 AUTOZERO = "AZERo[:STATe]"
 
 
@@ -93,7 +92,7 @@ class VirtualKeithleyDaq6510(VirtualScanner, ReadingBuffers):
         "RTD:FOUR": text("PT100"),
     }
     highest_ohm = 120e6
-    nplc_low, nplc_high = 0.0005, 12.0  # at 50 Hz
+    nplc_low = 0.0005
 
     def __init__(
         self,
@@ -101,13 +100,16 @@ class VirtualKeithleyDaq6510(VirtualScanner, ReadingBuffers):
         *,
         terminals: str = "REAR",
         language: str = "SCPI",
+        line_Hz: int = 50,
         clock: Clock | None = None,
         noise: float = 1e-5,
         seed: int = 6510,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
+        self.line_Hz, self.nplc_high = line_Hz, NPLC_HIGH[line_Hz]
         super().__init__(sensors, clock=clock, noise=noise, seed=seed, host=host, port=port)
+        self.define(":SYSTem:LFRequency?", lambda _: str(line_Hz))
         self.terminals, self.language = terminals, language
         self.define("*LANG?", lambda _: self.language)
         self.silent("*LANG")  # takes effect when it is next switched on
@@ -177,11 +179,14 @@ class VirtualKeithleyDaq6510(VirtualScanner, ReadingBuffers):
             if not arguments:
                 raise ScpiError(*MISSING)
             named = arguments[0].upper() in ("MIN", "MAX", "DEF")
-            nplc = arguments[0] if named else f"{float(arguments[0]) * LINE_HZ}"
+            nplc = arguments[0] if named else f"{float(arguments[0]) * self.line_Hz}"
             integration.put(nplc, self.channels(arguments[1]) if len(arguments) > 1 else [])
 
         self.define(f"[:SENSe[1]]:{word}:APERture", put)
-        self.define(f"[:SENSe[1]]:{word}:APERture?", lambda _: f"{_value(integration.here.get(())) / LINE_HZ:g}")
+        self.define(f"[:SENSe[1]]:{word}:APERture?", lambda _: self._told_aperture(integration))
+
+    def _told_aperture(self, integration: ByChannel) -> str:
+        return f"{round(float(integration.here.get(())) / self.line_Hz, 8):g}"
 
     def _autozero_once(self) -> None:
         for (_, header), setting in self.kept_of.items():
@@ -214,7 +219,3 @@ class VirtualKeithleyDaq6510(VirtualScanner, ReadingBuffers):
             return self.read(arguments)
 
         return measure
-
-
-def _value(text: str) -> float:
-    return float(text)

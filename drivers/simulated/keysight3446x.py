@@ -5,16 +5,19 @@ Written from the vendor's Truevolt Series operating and service guide (CONFigure
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from drivers.simulated.clock import Clock
 from drivers.simulated.multimeter import FUNCTIONS, Sensor, VirtualMeter
 from drivers.simulated.scpi import (
     ILLEGAL_VALUE,
-    MISSING,
     NOT_ALLOWED,
     OUT_OF_RANGE,
     SETTINGS_CONFLICT,
     Action,
     Arguments,
+    MakeSetting,
     NumberSetting,
     ScpiError,
     Setting,
@@ -60,7 +63,7 @@ class VirtualKeysight3446x(VirtualMeter):
 
     identity = "Keysight Technologies,34465A,MY54500001,A.02.16-02.40-02.16-00.52-03-02"
     functions = FUNCTIONS
-    kept = {
+    kept: ClassVar[Mapping[str, MakeSetting]] = {
         "ZERO:AUTO": switch("1", once=True),
         "APERture": number("0.2", 20e-6, 2),
         "APERture:ENABled": switch("0"),

@@ -7,6 +7,7 @@ p. 317).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from drivers.simulated.clock import Clock
 from drivers.simulated.multimeter import FUNCTIONS, Sensor, VirtualScanner
@@ -17,6 +18,7 @@ from drivers.simulated.scpi import (
     Action,
     Arguments,
     BooleanSetting,
+    MakeSetting,
     NumberSetting,
     ScpiError,
     Setting,
@@ -48,7 +50,7 @@ class VirtualKeysight34970A(VirtualScanner):
 
     identity = "Agilent Technologies,34972A,MY49000001,1.16-1.12-02-02"
     functions = tuple(word for word in FUNCTIONS if not word.startswith(NOT_EVERY_DMM) and "RATio" not in word)
-    kept = {
+    kept: ClassVar[Mapping[str, MakeSetting]] = {
         "ZERO:AUTO": switch("1", once=True),
         "OCOMpensated": switch("0"),
         "APERture": number("0.02", 4e-4, 4),

@@ -51,8 +51,16 @@ FUNCTIONS = (
     "DIODe",
     "CONTinuity",
 )
-INTEGRATING = ("VOLTage[:DC]", "CURRent[:DC]", "RESistance", "FRESistance", "TEMPerature", "DIODe")
-AVERAGING: Mapping[str, MakeSetting] = {
+INTEGRATING = (
+    "VOLTage[:DC]",
+    "VOLTage[:DC]:RATio",
+    "CURRent[:DC]",
+    "RESistance",
+    "FRESistance",
+    "TEMPerature",
+    "DIODe",
+)
+AVERAGING: dict[str, MakeSetting] = {
     "AVERage[:STATe]": switch("0"),
     "AVERage:COUNt": number("10", 1, 100),
     "AVERage:TCONtrol": choice("MOV", "MOVing", "REPeat", "HYBRid"),
@@ -73,8 +81,7 @@ class ByChannel:
         return self.of.get(channel, self.here)
 
     def put(self, text: str, channels: Sequence[int]) -> None:
-        for channel in channels:
-            self.make().put(text)  # refused for one, refused for all
+        self.make().put(text)  # refused for one, refused for all
         for channel in channels:
             self.of.setdefault(channel, self.make()).put(text)
         if not channels:
@@ -167,8 +174,10 @@ class VirtualMeter(ScpiServer):
             named = [argument for argument in arguments if not argument.startswith("(")]
             lists = [argument for argument in arguments if argument.startswith("(")]
             channels = self.channels(lists[0]) if lists else []
-            return ",".join(setting.at(channel).get(named) for channel in channels) if channels else (
-                setting.here.get(named)
+            return (
+                ",".join(setting.at(channel).get(named) for channel in channels)
+                if channels
+                else (setting.here.get(named))
             )
 
         self.define(header, put)

@@ -184,12 +184,14 @@ class ScpiServer(LineInstrument):
 
     identity: str
     queue_length: ClassVar[int] = 20
+    joined_from_root: ClassVar[bool] = False  # True: the header of a joined command is whole, as some makers have it
 
     def __init__(self, *, clock: Clock | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__(host, port)
         self.clock: Clock = clock or ScaledClock()
         self.received: list[str] = []
         self._actions: list[tuple[re.Pattern[str], Action]] = []
+        self._found: dict[str, Action | None] = {}
         self._settings: list[Setting] = []
         self._errors: deque[tuple[int, str]] = deque()
         self._events = POWER_ON
@@ -200,7 +202,8 @@ class ScpiServer(LineInstrument):
 
     def define(self, header: str, action: Action) -> None:
         """`action` gets the arguments as text; what it returns is the answer."""
-        self._actions.append((re.compile(header_pattern(header)), action))
+        self._actions.insert(0, (re.compile(header_pattern(header)), action))  # a subclass's comes before its base's
+        self._found.clear()
 
     def setting(self, header: str, setting: AnySetting) -> AnySetting:
         """Define `header` and its query. A change calls the setting's `on_change`."""
@@ -260,8 +263,8 @@ class ScpiServer(LineInstrument):
         header = header.upper()
         if header.lstrip(":").startswith("*"):
             candidates = [header.lstrip(":")]
-        elif header.startswith(":"):
-            candidates = [header]
+        elif header.startswith(":") or self.joined_from_root:
+            candidates = [f":{header.lstrip(':')}"]
         else:
             candidates = [f"{path}:{header}", f":{header}"]
         try:
@@ -277,7 +280,9 @@ class ScpiServer(LineInstrument):
         return path, None
 
     def _find(self, header: str) -> Action | None:
-        return next((action for pattern, action in self._actions if pattern.fullmatch(header)), None)
+        if header not in self._found:
+            self._found[header] = next((action for pattern, action in self._actions if pattern.fullmatch(header)), None)
+        return self._found[header]
 
     def _report(self, code: int, text: str) -> None:
         self._note_event(COMMAND_ERROR if -200 < code <= -100 else EXECUTION_ERROR)
