@@ -41,6 +41,7 @@ class VirtualKeithley2000(VirtualClassicMeter):
         for word in self.functions:
             if word.endswith(":AC"):
                 self.setting_by_channel(f"[:SENSe[1]]:{word}:NPLCycles", self.nplc)
+        self.define("*OPT?", lambda _: "200X-SCAN")
         self.define(":ROUTe:CLOSe", self._close)
         self.define(":ROUTe:CLOSe:STATe?", lambda _: f"(@{self._closed})" if self._closed else "(@)")
         self.define(":ROUTe:OPEN:ALL", lambda _: self._open())

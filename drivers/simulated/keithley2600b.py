@@ -1,7 +1,8 @@
 """A virtual Keithley 2602B SourceMeter: two channels, each wired to a cell, and what they need of the TSP language.
 
 Written from the vendor's manual 2600BS-901-01 Rev. F (section 9) as quoted by labmcp-keithley-smu, and from QCoDeS'
-instrument description Keithley_2600.
+instrument description Keithley_2600. Of the language there are assignments, calls and `print`; no loops, no functions,
+no scripts.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import random
 import re
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from drivers.simulated.clock import Clock, ScaledClock
-from drivers.simulated.scpi import LINE_PERIOD_S
+from drivers.simulated.scpi import LINE_PERIOD_S, OVERFLOW, split_outside
 from drivers.simulated.server import LineInstrument
 from drivers.simulated.source_meter import SMALL_A, drive_when_on, is_limited
 from drivers.simulated.wiring import Drive, DriveVoltage, OpenCircuit, WiredCell
@@ -31,6 +33,34 @@ CONSTANTS = {
     "SENSE_REMOTE": 1,
     "AUTORANGE_OFF": 0,
     "AUTORANGE_ON": 1,
+    "OFF": 0,
+    "ON": 1,
+    "ENABLE": 1,
+    "DISABLE": 0,
+    "AUTOZERO_OFF": 0,
+    "AUTOZERO_ONCE": 1,
+    "AUTOZERO_AUTO": 2,
+    "FILTER_MOVING_AVG": 0,
+    "FILTER_REPEAT_AVG": 1,
+    "FILTER_MEDIAN": 2,
+    "FILTER_OFF": 0,
+    "FILTER_ON": 1,
+    "DELAY_OFF": 0,
+    "DELAY_AUTO": -1,
+    "SMUA": 0,
+    "SMUB": 1,
+    "SMUA_SMUB": 2,
+    "USER": 3,
+    "ASCII": 1,
+    "SREAL": 2,
+    "REAL": 3,
+    "MEASURE_DCAMPS": 0,
+    "MEASURE_DCVOLTS": 1,
+    "MEASURE_OHMS": 2,
+    "MEASURE_WATTS": 3,
+    "DIGITS_4_5": 4,
+    "DIGITS_5_5": 5,
+    "DIGITS_6_5": 6,
 }
 TOO_BIG, TOO_SMALL = (1101, "Parameter too big"), (1102, "Parameter too small")
 SYNTAX, RUNTIME = (-285, "TSP Syntax error"), (-286, "TSP Runtime error")
@@ -61,8 +91,66 @@ ATTRIBUTES = {
     "measure.autorangev": Attribute(1, 0, 2),
     "measure.nplc": Attribute(1.0, 0.001, 25.0),
     "measure.count": Attribute(1, 1, 60_000),
+    "measure.interval": Attribute(0.0, 0.0, 1.0),
+    "measure.delay": Attribute(-1.0, -1.0, 1e5),
+    "measure.autozero": Attribute(2, 0, 2),
+    "measure.rangei": Attribute(0.1, -3.0, 3.0),
+    "measure.rangev": Attribute(6.0, -40.0, 40.0),
+    "measure.lowrangei": Attribute(1e-7, 1e-7, 3.0),
+    "measure.lowrangev": Attribute(0.1, 0.1, 40.0),
+    "measure.filter.enable": Attribute(0, 0, 1),
+    "measure.filter.count": Attribute(1, 1, 100),
+    "measure.filter.type": Attribute(1, 0, 2),
+    "measure.rel.enablei": Attribute(0, 0, 1),
+    "measure.rel.enablev": Attribute(0, 0, 1),
+    "source.rangei": Attribute(1e-7, -3.0, 3.0),
+    "source.rangev": Attribute(0.1, -40.0, 40.0),
+    "source.lowrangei": Attribute(1e-7, 1e-7, 3.0),
+    "source.lowrangev": Attribute(0.1, 0.1, 40.0),
+    "source.delay": Attribute(0.0, -1.0, 1e5),
+    "source.settling": Attribute(0, 0, 5),
+    "source.highc": Attribute(0, 0, 1),
+    "source.sink": Attribute(0, 0, 1),
+    "source.limitp": Attribute(0.0, 0.0, 240.0),
+    "source.offfunc": Attribute(1, 0, 1),
+    "source.offlimiti": Attribute(1e-3, 1e-8, 3.0),
+    "source.offlimitv": Attribute(40.0, 0.01, 40.0),
     "sense": Attribute(0, 0, 3),
 }
+RANGE_OF = re.compile(r"(source|measure)\.range([iv])")  # one that is set is no longer chosen by itself
+KEPT = {  # settings of the whole instrument
+    "format.data": 1.0,
+    "format.byteorder": 1.0,
+    "format.asciiprecision": 6.0,
+    "localnode.prompts": 0.0,
+    "localnode.showerrors": 0.0,
+    "localnode.autolinefreq": 1.0,
+    "localnode.linefreq": 50.0,
+    "display.screen": 2.0,
+    "display.smua.measure.func": 1.0,
+    "display.smub.measure.func": 1.0,
+    "display.smua.digits": 5.0,
+    "display.smub.digits": 5.0,
+    "beeper.enable": 1.0,
+    "status.request_enable": 0.0,
+    "status.measurement.instrument.smua.condition": 0.0,
+    "status.measurement.instrument.smub.condition": 0.0,
+    "status.condition": 0.0,
+}
+SILENT = (
+    "display.clear",
+    "display.settext",
+    "display.setcursor",
+    "display.sendkey",
+    "beeper.beep",
+    "waitcomplete",
+    "delay",
+    "status.reset",
+    "collectgarbage",
+)
+COMMON = {"*OPC?": "1", "*TST?": "0", "*ESR?": "0", "*STB?": "0", "*SRE?": "0", "*ESE?": "0"}
+
+Value: TypeAlias = "float | str | bool | None"
 
 
 class Channel:
@@ -89,7 +177,27 @@ class Channel:
         if value < ATTRIBUTES[name].low:
             raise TspError(*TOO_SMALL)
         self.values[name] = value
+        if ranged := RANGE_OF.fullmatch(name):
+            self.values[f"{ranged[1]}.autorange{ranged[2]}"] = 0
         self.wire()
+
+    def call(self, name: str) -> list[Value]:
+        """What a function of the channel returns."""
+        if name == "reset":
+            self.reset()
+            return []
+        if name not in ("measure.iv", "measure.i", "measure.v", "measure.r", "measure.p"):
+            raise TspError(*RUNTIME)
+        current_A, voltage_V = self.iv()
+        ohm = voltage_V / current_A if current_A else OVERFLOW
+        fields: dict[str, list[Value]] = {
+            "iv": [current_A, voltage_V],
+            "i": [current_A],
+            "v": [voltage_V],
+            "r": [ohm],
+            "p": [voltage_V * current_A],
+        }
+        return fields[name.rpartition(".")[2]]
 
     def iv(self) -> tuple[float, float]:
         self.clock.sleep(2 * 2 * self.values["measure.nplc"] * LINE_PERIOD_S)
@@ -138,7 +246,8 @@ class VirtualKeithley2600B(LineInstrument):
         used = clock or ScaledClock()
         self.channels = {f"smu{name}": Channel(cell, used, noise, seed) for name, cell in cells.items()}
         self.received: list[str] = []
-        self.precision = 6
+        self.kept = dict(KEPT)
+        self.variables: dict[str, Value] = {}
         self._errors: deque[tuple[int, str]] = deque()
         self._one_at_a_time = threading.RLock()
 
@@ -153,62 +262,132 @@ class VirtualKeithley2600B(LineInstrument):
                 return None
 
     def _carry_out(self, line: str) -> str | None:
-        if line.upper() == "*IDN?":
+        """One line: statements with semicolons between, of which `print` alone answers."""
+        if line.startswith("*"):
+            return self._common(line.upper())
+        told = [reply for part in split_outside(line, ";") if (reply := self._state(part.strip())) is not None]
+        return "\n".join(told) if told else None
+
+    def _common(self, command: str) -> str | None:
+        """The few commands of IEEE 488.2 beside the language."""
+        if command == "*IDN?":
             return self.identity
-        if line == "errorqueue.clear()" or line.upper() == "*CLS":
+        if command in COMMON:
+            return COMMON[command]
+        if command == "*RST":
+            self._reset()
+        elif command == "*CLS":
             self._errors.clear()
-        elif line in ("reset()", "*RST"):
-            for channel in self.channels.values():
-                channel.reset()
-        elif match := re.fullmatch(r"(smu[ab])\.reset\(\)", line):
-            self._channel(match[1]).reset()
-        elif match := re.fullmatch(r"print\((.*)\)", line):
-            return self._printed(match[1])
-        elif match := re.fullmatch(r"([\w.]+)\s*=\s*([\w.+-]+)", line):
-            self._assign(match[1], match[2])
+        elif not re.fullmatch(r"\*(WAI|OPC|TRG|SRE \d+|ESE \d+)", command):
+            raise TspError(*SYNTAX)
+        return None
+
+    def _state(self, statement: str) -> str | None:
+        if not statement:
+            return None
+        if match := re.fullmatch(r"print\s*\((.*)\)", statement):
+            terms = split_outside(match[1], ",")
+            return "\t".join(self._told(value) for term in terms for value in self._evaluate(term.strip()))
+        if match := re.fullmatch(r"(?:local\s+)?([A-Za-z_][\w.]*)\s*=\s*([^=].*)", statement):
+            self._assign(match[1], (self._evaluate(match[2].strip()) or [None])[0])
+        elif re.fullmatch(r"[A-Za-z_][\w.]*\s*\(.*\)", statement):
+            self._evaluate(statement)
         else:
             raise TspError(*SYNTAX)
         return None
 
-    def _assign(self, name: str, text: str) -> None:
-        value = self._value(text)
-        if name == "format.asciiprecision":
-            self.precision = int(value)
-            return
+    def _assign(self, name: str, value: Value) -> None:
         channel, _, attribute = name.partition(".")
-        self._channel(channel).put(attribute, value)
-
-    def _printed(self, expression: str) -> str:
-        if expression == "errorqueue.count":
-            return self._number(len(self._errors))
-        if expression == "errorqueue.next()":
-            code, text = self._errors.popleft() if self._errors else (0, "Queue Is Empty")
-            return "\t".join((self._number(code), text, self._number(20 if code else 0), self._number(1)))
-        name, _, attribute = expression.partition(".")
-        channel = self._channel(name)
-        if attribute in ("measure.iv()", "measure.i()", "measure.v()"):
-            current_A, voltage_V = channel.iv()
-            fields = {"iv": (current_A, voltage_V), "i": (current_A,), "v": (voltage_V,)}
-            return "\t".join(map(self._number, fields[attribute[8:-2]]))
-        if attribute == "source.compliance":
-            return "true" if channel.limited() else "false"
-        if attribute not in channel.values:
-            return "nil"
-        return self._number(channel.values[attribute])
-
-    def _channel(self, name: str) -> Channel:
-        if name not in self.channels:
+        if channel in self.channels:
+            if not isinstance(value, float):
+                raise TspError(*RUNTIME)
+            self.channels[channel].put(attribute, value)
+        elif name in KEPT:
+            self.kept[name] = value if isinstance(value, float) else 0.0
+        elif not attribute:
+            self.variables[name] = value
+        else:
             raise TspError(*RUNTIME)
-        return self.channels[name]
 
-    def _value(self, text: str) -> float:
-        constant = text.rpartition(".")[2]
-        if constant in CONSTANTS:
-            return CONSTANTS[constant]
-        try:
-            return float(text)
-        except ValueError:
-            raise TspError(*SYNTAX) from None
+    def _evaluate(self, term: str) -> list[Value]:
+        """A number, a text, a constant, a setting, a variable or a call."""
+        if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", term):
+            return [float(term)]
+        if re.fullmatch(r"\"[^\"]*\"|'[^']*'", term):
+            return [term[1:-1]]
+        if match := re.fullmatch(r"([A-Za-z_][\w.]*)\s*\((.*)\)", term):
+            return self._call(match[1], match[2].strip())
+        if not re.fullmatch(r"[A-Za-z_][\w.]*", term):
+            raise TspError(*SYNTAX)
+        return [self._named(term)]
 
-    def _number(self, value: float) -> str:
-        return f"{value:.{self.precision - 1}e}"
+    def _call(self, name: str, arguments: str) -> list[Value]:
+        channel, _, function = name.partition(".")
+        if channel in self.channels:
+            return self.channels[channel].call(function)
+        if name in SILENT:
+            return []
+        calls: dict[str, Callable[[], list[Value]]] = {
+            "reset": self._reset,
+            "localnode.reset": self._reset,
+            "errorqueue.next": self._next_error,
+            "errorqueue.clear": self._clear_errors,
+            "tostring": lambda: [self._told(self._evaluate(arguments)[0])],
+        }
+        if name not in calls:
+            raise TspError(*RUNTIME)
+        return calls[name]()
+
+    def _named(self, name: str) -> Value:
+        channel, _, attribute = name.partition(".")
+        constant = name.rpartition(".")[2]
+        told: dict[str, Value] = {
+            "true": True,
+            "false": False,
+            "nil": None,
+            "errorqueue.count": float(len(self._errors)),
+            "localnode.model": self.identity.split(",")[1].split()[-1],
+            "localnode.serialno": self.identity.split(",")[2].strip(),
+            "localnode.revision": self.identity.split(",")[3].strip(),
+            "localnode.description": self.identity.rpartition(",")[0],
+        }
+        if name in told:
+            return told[name]
+        if name in self.kept:
+            return self.kept[name]
+        if name in self.variables:
+            return self.variables[name]
+        if "." in name and constant in CONSTANTS:
+            return float(CONSTANTS[constant])
+        if channel in self.channels:
+            if attribute == "source.compliance":
+                return self.channels[channel].limited()
+            return self.channels[channel].values.get(attribute)
+        if attribute:
+            raise TspError(*RUNTIME)  # an index into nil
+        return None
+
+    def _reset(self) -> list[Value]:
+        for channel in self.channels.values():
+            channel.reset()
+        self.kept = dict(KEPT)
+        return []
+
+    def _clear_errors(self) -> list[Value]:
+        self._errors.clear()
+        return []
+
+    def _next_error(self) -> list[Value]:
+        code, text = self._errors.popleft() if self._errors else (0, "Queue Is Empty")
+        return [float(code), text, 20.0 if code else 0.0, 1.0]
+
+    def _told(self, value: Value) -> str:
+        match value:
+            case None:
+                return "nil"
+            case bool():
+                return "true" if value else "false"
+            case float():
+                return f"{value:.{int(self.kept['format.asciiprecision']) - 1}e}"
+            case _:
+                return str(value)
