@@ -15,6 +15,7 @@ from drivers.bidirectional import Actual, BidirectionalSupply, Quantity, Regulat
 from drivers.interface import Protection, Range, Refused, Setpoint
 from drivers.scpi import ScpiInstrument, finite_number, wire_number
 
+COARSEST = 1e-3  # of the nominal value: an answer with fewer decimals proves nothing
 OWNER_ASKED, OWNER_SETTLES_S = 3, 0.1
 STEPS = 26214  # from zero to the nominal value: the resolution of all set values
 
@@ -105,7 +106,8 @@ class EaScpi(BidirectionalSupply, ScpiInstrument):
         self.send(f"{command} {wire_number(value)}")
         query = command + "?"
         found, step = self._quantity(query, self.ask(query), quantity.unit)
-        if abs(found - value) > step / 2 + self.nominal[quantity.unit] / STEPS:
+        nominal = self.nominal[quantity.unit]
+        if abs(found - value) > min(step / 2, COARSEST * nominal) + nominal / STEPS:
             self._not_safe(f"{command} was set to {value:g} {quantity.unit} and reads back {found:g} {quantity.unit}")
 
     def value_of(self, quantity: Quantity) -> float:

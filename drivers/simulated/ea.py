@@ -11,7 +11,7 @@ import socket
 import struct
 
 from drivers.simulated.clock import Clock
-from drivers.simulated.modbus import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, crc16
+from drivers.simulated.modbus import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, VirtualModbus, crc16
 from drivers.simulated.scpi import ILLEGAL_VALUE as ILLEGAL_SCPI_VALUE
 from drivers.simulated.scpi import (
     MISSING,
@@ -24,7 +24,6 @@ from drivers.simulated.scpi import (
     number,
     text,
 )
-from drivers.simulated.server import VirtualInstrument
 from drivers.simulated.supply import PowerStage
 
 FULL_SCALE, SET_MAX, PROTECTION_MAX = 0xCCCC, 0xD0E5, 0xE147
@@ -263,12 +262,12 @@ class EaRegisters:
         pending = b""
         while chunk := connection.recv(4096):
             pending += chunk
-            while len(pending) >= 8:
-                frame, pending = pending[:8], pending[8:]
+            while len(pending) >= 8 and len(pending) >= (length := 9 + pending[6] if pending[1] == 16 else 8):
+                frame, pending = pending[:length], pending[length:]
                 connection.sendall(self.answer_rtu(frame))
 
     def answer_rtu(self, frame: bytes) -> bytes:
-        """The answer to one whole request of eight bytes (every function but 16 has so many)."""
+        """The answer to one whole request."""
         sound = crc16(frame[:-2]) == frame[-2:]
         reply = self.answer(frame[1:-2]) if sound else bytes([frame[1] | 0x80, CRC_ERROR])
         body = frame[:1] + reply
@@ -289,6 +288,11 @@ class EaRegisters:
                     self._switch(address, value)
                 case 6:
                     self._put(address, value)
+                case 16:
+                    if len(request) != 6 + request[5] or request[5] != 2 * value:
+                        raise ModbusFault(ILLEGAL_VALUE)
+                    for i, word in enumerate(struct.unpack(f">{value}H", request[6:])):
+                        self._put(address + i, word)
                 case _:
                     raise ModbusFault(ILLEGAL_FUNCTION)
         except ModbusFault as fault:
@@ -373,25 +377,15 @@ class ModbusFault(Exception):
         super().__init__(f"exception {code}")
 
 
-class VirtualEaModbusTcp(VirtualInstrument):
+class VirtualEaModbusTcp(VirtualModbus):
     """Port 502."""
 
-    resource = "tcp://{host}:{port}"
-
     def __init__(self, device: PowerStage, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        super().__init__(host, port)
+        super().__init__(unit_id=0, host=host, port=port)
         self.device, self.registers = device, EaRegisters(device)
 
-    def serve(self, connection: socket.socket) -> None:
-        pending = b""
-        while chunk := connection.recv(4096):
-            pending += chunk
-            while len(pending) >= 12:
-                frame, pending = pending[:12], pending[12:]
-                connection.sendall(self.answer(frame))
+    def hears(self, unit: int) -> bool:
+        return True  # whatever unit is written, there is one instrument
 
-    def answer(self, frame: bytes) -> bytes:
-        """To one whole frame with its header."""
-        transaction, protocol, _, unit = struct.unpack(">HHHB", frame[:7])
-        reply = self.registers.answer(frame[7:])
-        return struct.pack(">HHHB", transaction, protocol, len(reply) + 1, unit) + reply
+    def answer(self, request: bytes) -> bytes:
+        return self.registers.answer(request)

@@ -162,7 +162,7 @@ class Channel:
         self.reset()
 
     def reset(self) -> None:
-        self.values = {name: attribute.default for name, attribute in ATTRIBUTES.items()}
+        self.values = {name: float(attribute.default) for name, attribute in ATTRIBUTES.items()}
         self.wire()
 
     @property
@@ -178,7 +178,7 @@ class Channel:
             raise TspError(*TOO_SMALL)
         self.values[name] = value
         if ranged := RANGE_OF.fullmatch(name):
-            self.values[f"{ranged[1]}.autorange{ranged[2]}"] = 0
+            self.values[f"{ranged[1]}.autorange{ranged[2]}"] = 0.0
         self.wire()
 
     def call(self, name: str) -> list[Value]:

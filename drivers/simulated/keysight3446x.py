@@ -21,6 +21,7 @@ from drivers.simulated.scpi import (
     NumberSetting,
     ScpiError,
     Setting,
+    block,
     choice,
     number,
     switch,
@@ -134,8 +135,8 @@ class VirtualKeysight3446x(VirtualMeter):
         self.define(":FETCh?", lambda _: self._fetch())
         self.define(":DATA:POINts?", lambda _: f"+{len(self._memory)}")
         self.define(":DATA:LAST?", lambda _: self._told(self._memory[-1:] or [9.91e37]))
-        for query in (":R?", ":DATA:REMove?"):
-            self.define(query, self._remove)
+        self.define(":DATA:REMove?", self._remove)
+        self.define(":R?", self._remove_block)
 
     def _configure(self, word: str) -> Action:
         def configure(arguments: Arguments) -> None:
@@ -184,8 +185,13 @@ class VirtualKeysight3446x(VirtualMeter):
             raise ScpiError(-230, "Data stale")
         return self._told(self._memory)
 
+    def _remove_block(self, arguments: Arguments) -> str:
+        """As many as there are up to a number, in a block of definite length."""
+        most = int(arguments[0]) if arguments else len(self._memory)
+        return block(self._remove([str(min(most, len(self._memory)))]))
+
     def _remove(self, arguments: Arguments) -> str:
-        """A block of definite length (R?), or so many bare readings (DATA:REMove?): the oldest, which are erased."""
+        """The oldest readings, which are erased."""
         count = int(arguments[0]) if arguments else len(self._memory)
         if count > len(self._memory):
             raise ScpiError(*OUT_OF_RANGE)

@@ -24,6 +24,7 @@ from drivers.simulated.scpi import (
     Setting,
     WordSetting,
     a_range,
+    block,
     choice,
     number,
     switch,
@@ -94,6 +95,8 @@ class VirtualKeysight34970A(VirtualScanner):
         self.define(":SYSTem:CTYPe?", self._card)
         self.define(":DIAGnostic:DMM:CYCLes?", lambda _: "+120,+120,+120")
         self.define(":DIAGnostic:RELay:CYCLes?", lambda given: ",".join("+42" for _ in self.channels(given[0])))
+        self.define(":DIAGnostic:PEEK:SLOT:DATA?", lambda _: '""')
+        self.silent(":DIAGnostic:POKE:SLOT:DATA")
         self.silent(":ABORt", ":DISPlay:TEXT:CLEar", ":SYSTem:LOCal", ":SYSTem:REMote", ":SYSTem:BEEPer[:IMMediate]")
 
     def no_error(self) -> str:
@@ -146,8 +149,8 @@ class VirtualKeysight34970A(VirtualScanner):
         self.define(":FETCh?", lambda _: self._fetch())
         self.define(":DATA:POINts?", lambda _: f"+{len(self._memory)}")
         self.define(":DATA:LAST?", lambda _: self._memory[-1] if self._memory else "+9.91000000E+37")
-        for query in (":R?", ":DATA:REMove?"):
-            self.define(query, self._remove)
+        self.define(":DATA:REMove?", self._remove)
+        self.define(":R?", self._remove_block)
 
     # --- what is scanned
 
@@ -186,7 +189,7 @@ class VirtualKeysight34970A(VirtualScanner):
 
     def _told_scan_list(self) -> str:
         """A block of definite length: '#214(@101,102,103)'."""
-        return _block(f"(@{','.join(map(str, self.scan_list))})")
+        return block(f"(@{','.join(map(str, self.scan_list))})")
 
     def _states(self, given: Arguments, closed: str, opened: str) -> str:
         if not given:
@@ -220,6 +223,11 @@ class VirtualKeysight34970A(VirtualScanner):
             raise ScpiError(-230, "Data stale")
         return ",".join(self._memory)
 
+    def _remove_block(self, arguments: Arguments) -> str:
+        """As many as there are up to a number, in a block of definite length."""
+        most = int(arguments[0]) if arguments else len(self._memory)
+        return block(self._remove([str(min(most, len(self._memory)))]))
+
     def _remove(self, arguments: Arguments) -> str:
         """The oldest readings, which are erased."""
         count = int(arguments[0]) if arguments else len(self._memory)
@@ -247,8 +255,3 @@ class VirtualKeysight34970A(VirtualScanner):
         if self._with["ALARm"].on:
             fields.append("0")
         return ",".join(fields)
-
-
-def _block(text: str) -> str:
-    """Of definite length, as IEEE 488.2 has it."""
-    return f"#{len(str(len(text)))}{len(text)}{text}"

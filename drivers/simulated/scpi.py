@@ -372,6 +372,11 @@ def unquoted(text: str) -> str:
     return text.strip().strip("\"'")
 
 
+def block(text: str) -> str:
+    """Of definite length, as IEEE 488.2 has it: '#14abcd'."""
+    return f"#{len(str(len(text)))}{len(text)}{text}"
+
+
 def channels_in(text: str) -> list[int]:
     """101, 102, 103, 105 for '(@101:103,105)'. Raises `ScpiError`."""
     if not re.fullmatch(r"\(@[\d:, ]*\)", text):

@@ -79,7 +79,7 @@ def test_the_virtual_instrument_answers_the_makers_frames():
     assert registers.answer_rtu(broken)[:3] == frame("01 86 05")
     with VirtualEaModbusTcp(PowerStage(FixedCell(), volts=500.0)) as tcp:
         asked = frame("47 11 00 00 00 06 00 03 00 79 00 02")
-        assert tcp.answer(asked) == frame("47 11 00 00 00 07 00 03 04 43 FA 00 00")
+        assert tcp.take_tcp(bytearray(asked)) == frame("47 11 00 00 00 07 00 03 04 43 FA 00 00")
 
 
 class Frames(VirtualInstrument):
@@ -267,6 +267,16 @@ def test_scpi_a_protection_that_reads_back_otherwise_is_not_safe():
     with Scripted(SCPI_OPENING + wrong) as instrument:
         supply = EaScpi(instrument.address, pause_s=0.0, timeout_s=1)
         with pytest.raises(NotSafe, match=r"VOLT:PROT was set to 5\.8 V and reads back 66 V"):
+            supply.apply(Current(10.0), LIMITS)
+        supply.leave()
+        assert instrument.finished()
+
+
+def test_scpi_a_value_told_too_coarsely_proves_nothing():
+    coarse = CHARGE.partition("< 5.80V")[0] + "< 6 V\n> OUTP OFF\n> OUTP?\n< OFF"
+    with Scripted(SCPI_OPENING + coarse) as instrument:
+        supply = EaScpi(instrument.address, pause_s=0.0, timeout_s=1)
+        with pytest.raises(NotSafe, match=r"VOLT:PROT was set to 5\.8 V and reads back 6 V"):
             supply.apply(Current(10.0), LIMITS)
         supply.leave()
         assert instrument.finished()
