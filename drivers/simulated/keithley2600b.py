@@ -7,20 +7,18 @@ no scripts.
 
 from __future__ import annotations
 
-import random
 import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from drivers.simulated.clock import Clock, ScaledClock
-from drivers.simulated.scpi import LINE_PERIOD_S, OVERFLOW, split_outside
+from drivers.simulated.keithley2600b_channel import RUNTIME, SYNTAX, Channel, TspError, Value
+from drivers.simulated.scpi import split_outside
 from drivers.simulated.server import LineInstrument
-from drivers.simulated.source_meter import SMALL_A, drive_when_on, is_limited
-from drivers.simulated.wiring import Drive, DriveVoltage, OpenCircuit, WiredCell
+from drivers.simulated.wiring import WiredCell
 
+NAME = r"[A-Za-z_][\w.]*"
 CONSTANTS = {
     "OUTPUT_DCAMPS": 0,
     "OUTPUT_DCVOLTS": 1,
@@ -62,62 +60,6 @@ CONSTANTS = {
     "DIGITS_5_5": 5,
     "DIGITS_6_5": 6,
 }
-TOO_BIG, TOO_SMALL = (1101, "Parameter too big"), (1102, "Parameter too small")
-SYNTAX, RUNTIME = (-285, "TSP Syntax error"), (-286, "TSP Runtime error")
-
-
-class TspError(Exception):
-    """What goes into the error queue."""
-
-
-@dataclass(frozen=True)
-class Attribute:
-    default: float
-    low: float
-    high: float
-
-
-ATTRIBUTES = {
-    "source.func": Attribute(1, 0, 1),
-    "source.output": Attribute(0, 0, 2),
-    "source.offmode": Attribute(0, 0, 2),
-    "source.leveli": Attribute(0.0, -3.0, 3.0),
-    "source.levelv": Attribute(0.0, -40.0, 40.0),
-    "source.limiti": Attribute(0.1, 1e-8, 3.0),
-    "source.limitv": Attribute(20.0, 0.01, 40.0),
-    "source.autorangei": Attribute(1, 0, 1),
-    "source.autorangev": Attribute(1, 0, 1),
-    "measure.autorangei": Attribute(1, 0, 2),
-    "measure.autorangev": Attribute(1, 0, 2),
-    "measure.nplc": Attribute(1.0, 0.001, 25.0),
-    "measure.count": Attribute(1, 1, 60_000),
-    "measure.interval": Attribute(0.0, 0.0, 1.0),
-    "measure.delay": Attribute(-1.0, -1.0, 1e5),
-    "measure.autozero": Attribute(2, 0, 2),
-    "measure.rangei": Attribute(0.1, -3.0, 3.0),
-    "measure.rangev": Attribute(6.0, -40.0, 40.0),
-    "measure.lowrangei": Attribute(1e-7, 1e-7, 3.0),
-    "measure.lowrangev": Attribute(0.1, 0.1, 40.0),
-    "measure.filter.enable": Attribute(0, 0, 1),
-    "measure.filter.count": Attribute(1, 1, 100),
-    "measure.filter.type": Attribute(1, 0, 2),
-    "measure.rel.enablei": Attribute(0, 0, 1),
-    "measure.rel.enablev": Attribute(0, 0, 1),
-    "source.rangei": Attribute(1e-7, -3.0, 3.0),
-    "source.rangev": Attribute(0.1, -40.0, 40.0),
-    "source.lowrangei": Attribute(1e-7, 1e-7, 3.0),
-    "source.lowrangev": Attribute(0.1, 0.1, 40.0),
-    "source.delay": Attribute(0.0, -1.0, 1e5),
-    "source.settling": Attribute(0, 0, 5),
-    "source.highc": Attribute(0, 0, 1),
-    "source.sink": Attribute(0, 0, 1),
-    "source.limitp": Attribute(0.0, 0.0, 240.0),
-    "source.offfunc": Attribute(1, 0, 1),
-    "source.offlimiti": Attribute(1e-3, 1e-8, 3.0),
-    "source.offlimitv": Attribute(40.0, 0.01, 40.0),
-    "sense": Attribute(0, 0, 3),
-}
-RANGE_OF = re.compile(r"(source|measure)\.range([iv])")  # one that is set is no longer chosen by itself
 KEPT = {  # settings of the whole instrument
     "format.data": 1.0,
     "format.byteorder": 1.0,
@@ -150,82 +92,6 @@ SILENT = (
 )
 COMMON = {"*OPC?": "1", "*TST?": "0", "*ESR?": "0", "*STB?": "0", "*SRE?": "0", "*ESE?": "0"}
 
-Value: TypeAlias = "float | str | bool | None"
-
-
-class Channel:
-    """smua or smub. Powered on: the output is off in the NORMAL state, a 0 V source."""
-
-    def __init__(self, cell: WiredCell, clock: Clock, noise: float, seed: int) -> None:
-        self.cell, self.clock, self.noise = cell, clock, noise
-        self._random = random.Random(seed)
-        self.reset()
-
-    def reset(self) -> None:
-        self.values = {name: float(attribute.default) for name, attribute in ATTRIBUTES.items()}
-        self.wire()
-
-    @property
-    def on(self) -> bool:
-        return self.values["source.output"] == 1
-
-    def put(self, name: str, value: float) -> None:
-        if name not in ATTRIBUTES:
-            raise TspError(*RUNTIME)
-        if value > ATTRIBUTES[name].high:
-            raise TspError(*TOO_BIG)
-        if value < ATTRIBUTES[name].low:
-            raise TspError(*TOO_SMALL)
-        self.values[name] = value
-        if ranged := RANGE_OF.fullmatch(name):
-            self.values[f"{ranged[1]}.autorange{ranged[2]}"] = 0.0
-        self.wire()
-
-    def call(self, name: str) -> list[Value]:
-        """What a function of the channel returns."""
-        if name == "reset":
-            self.reset()
-            return []
-        if name not in ("measure.iv", "measure.i", "measure.v", "measure.r", "measure.p"):
-            raise TspError(*RUNTIME)
-        current_A, voltage_V = self.iv()
-        ohm = voltage_V / current_A if current_A else OVERFLOW
-        fields: dict[str, list[Value]] = {
-            "iv": [current_A, voltage_V],
-            "i": [current_A],
-            "v": [voltage_V],
-            "r": [ohm],
-            "p": [voltage_V * current_A],
-        }
-        return fields[name.rpartition(".")[2]]
-
-    def iv(self) -> tuple[float, float]:
-        self.clock.sleep(2 * 2 * self.values["measure.nplc"] * LINE_PERIOD_S)
-        voltage_V, current_A = self.cell.terminals() if self.on else (0.0, 0.0)
-        voltage_V += self.noise * self._random.gauss(0.0, 5e-6 + 5e-6 * abs(voltage_V))
-        current_A += self.noise * self._random.gauss(0.0, 50e-12 + 20e-6 * abs(current_A))
-        return current_A, voltage_V
-
-    def limited(self) -> bool:
-        return self.on and is_limited(self.cell, *self._present())
-
-    def wire(self) -> None:
-        self.cell.drive(drive_when_on(*self._present()) if self.on else self._drive_when_off())
-
-    def _present(self) -> tuple[str, float, float]:
-        if self.values["source.func"] == 0:
-            return "CURR", self.values["source.leveli"], self.values["source.limitv"]
-        return "VOLT", self.values["source.levelv"], self.values["source.limiti"]
-
-    def _drive_when_off(self) -> Drive:
-        match self.values["source.offmode"]:
-            case 2:
-                return OpenCircuit()
-            case 1:
-                return DriveVoltage(0.0, self.values["source.limiti"])
-            case _:
-                return DriveVoltage(0.0, SMALL_A)
-
 
 class VirtualKeithley2600B(LineInstrument):
     """Each line is one statement; every line that it was sent is kept in `received`."""
@@ -248,6 +114,8 @@ class VirtualKeithley2600B(LineInstrument):
         self.received: list[str] = []
         self.kept = dict(KEPT)
         self.variables: dict[str, Value] = {}
+        self._scripts: dict[str, list[str]] = {}
+        self._loading: list[str] | None = None
         self._errors: deque[tuple[int, str]] = deque()
         self._one_at_a_time = threading.RLock()
 
@@ -263,9 +131,25 @@ class VirtualKeithley2600B(LineInstrument):
 
     def _carry_out(self, line: str) -> str | None:
         """One line: statements with semicolons between, of which `print` alone answers."""
+        if self._loading is not None or line.startswith(("loadscript", "loadandrunscript")):
+            return self._load(line)
         if line.startswith("*"):
             return self._common(line.upper())
         told = [reply for part in split_outside(line, ";") if (reply := self._state(part.strip())) is not None]
+        return "\n".join(told) if told else None
+
+    def _load(self, line: str) -> str | None:
+        """Lines between `loadscript <name>` and `endscript` are kept until `<name>.run()` or `<name>()`."""
+        if self._loading is None:
+            self._loading = self._scripts[line.partition(" ")[2].strip()] = []
+        elif line == "endscript":
+            self._loading = None
+        else:
+            self._loading.append(line)
+        return None
+
+    def _run(self, name: str) -> str | None:
+        told = [reply for line in self._scripts[name] if (reply := self._carry_out(line.strip())) is not None]
         return "\n".join(told) if told else None
 
     def _common(self, command: str) -> str | None:
@@ -285,25 +169,46 @@ class VirtualKeithley2600B(LineInstrument):
     def _state(self, statement: str) -> str | None:
         if not statement:
             return None
+        if (match := re.fullmatch(r"(\w+)(?:\.run)?\(\)", statement)) and match[1] in self._scripts:
+            return self._run(match[1])
         if match := re.fullmatch(r"print\s*\((.*)\)", statement):
             terms = split_outside(match[1], ",")
             return "\t".join(self._told(value) for term in terms for value in self._evaluate(term.strip()))
-        if match := re.fullmatch(r"(?:local\s+)?([A-Za-z_][\w.]*)\s*=\s*([^=].*)", statement):
-            self._assign(match[1], (self._evaluate(match[2].strip()) or [None])[0])
+        if match := re.fullmatch(r"printbuffer\s*\((.*)\)", statement):
+            return self._printed([term.strip() for term in match[1].split(",")])
+        if match := re.fullmatch(
+            r"(?:local\s+)?([A-Za-z_][\w.]*(?:\s*,\s*[A-Za-z_][\w.]*)*)\s*=\s*([^=].*)", statement
+        ):
+            names = [name.strip() for name in match[1].split(",")]
+            values = self._evaluate(match[2].strip())
+            for name, value in zip(names, [*values, *[None] * len(names)], strict=False):
+                self._assign(name, value)
         elif re.fullmatch(r"[A-Za-z_][\w.]*\s*\(.*\)", statement):
             self._evaluate(statement)
         else:
             raise TspError(*SYNTAX)
         return None
 
+    def _printed(self, terms: list[str]) -> str:
+        """Of buffers, from the first index to the last: each one's readings in turn, with commas between."""
+        first, last = (int(number) for term in terms[:2] if isinstance(number := self._evaluate(term)[0], float))
+        columns = []
+        for term in terms[2:]:
+            channel, _, buffer = term.removesuffix(".readings").partition(".")
+            if channel not in self.channels or buffer not in self.channels[channel].buffers:
+                raise TspError(*RUNTIME)
+            columns.append(self.channels[channel].buffers[buffer][first - 1 : last])
+        return ", ".join(self._told(value) for row in zip(*columns, strict=False) for value in row)
+
     def _assign(self, name: str, value: Value) -> None:
         channel, _, attribute = name.partition(".")
-        if channel in self.channels:
-            if not isinstance(value, float):
+        if channel in self.channels or name in KEPT:
+            if not isinstance(value, float | bool):
                 raise TspError(*RUNTIME)
-            self.channels[channel].put(attribute, value)
-        elif name in KEPT:
-            self.kept[name] = value if isinstance(value, float) else 0.0
+            if name in KEPT:
+                self.kept[name] = float(value)
+            else:
+                self.channels[channel].put(attribute, float(value))
         elif not attribute:
             self.variables[name] = value
         else:
@@ -324,7 +229,8 @@ class VirtualKeithley2600B(LineInstrument):
     def _call(self, name: str, arguments: str) -> list[Value]:
         channel, _, function = name.partition(".")
         if channel in self.channels:
-            return self.channels[channel].call(function)
+            buffers = [term.strip().rpartition(".")[2] for term in arguments.split(",") if "nvbuffer" in term]
+            return self.channels[channel].call(function, buffers)
         if name in SILENT:
             return []
         calls: dict[str, Callable[[], list[Value]]] = {
@@ -362,6 +268,8 @@ class VirtualKeithley2600B(LineInstrument):
         if channel in self.channels:
             if attribute == "source.compliance":
                 return self.channels[channel].limited()
+            if attribute in ("nvbuffer1.n", "nvbuffer2.n"):
+                return float(len(self.channels[channel].buffers[attribute[:-2]]))
             return self.channels[channel].values.get(attribute)
         if attribute:
             raise TspError(*RUNTIME)  # an index into nil

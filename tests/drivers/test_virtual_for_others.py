@@ -166,6 +166,13 @@ def test_34461a_tells_its_function_and_resolution(virtual):
         ("smua.source.rangev = 6; print(smua.source.autorangev, smua.source.rangev)", "0.00000e+00\t6.00000e+00"),
         ("print(smua.OUTPUT_HIGH_Z, smua.nothing, true)", "2.00000e+00\tnil\ttrue"),
         ("format.asciiprecision = 10; print(smua.source.limitv)", "2.000000000e+01"),
+        ("i, v = smua.measure.iv(); print(i, v)", "0.00000e+00\t0.00000e+00"),
+        (
+            "smua.nvbuffer1.clear(); smua.measure.count = 2; smua.measure.i(smua.nvbuffer1); print(smua.nvbuffer1.n); "
+            "printbuffer(1, smua.nvbuffer1.n, smua.nvbuffer1.readings)",
+            "2.00000e+00\n0.00000e+00, 0.00000e+00",
+        ),
+        ("localnode.autolinefreq = true; print(localnode.autolinefreq)", "1.00000e+00"),
         ("*OPC?", "1"),
         ("display.clear(); beeper.beep(1, 400); waitcomplete()", None),
     ],
@@ -173,6 +180,17 @@ def test_34461a_tells_its_function_and_resolution(virtual):
 def test_2602b_statements(virtual, line, told):
     smu = virtual(VirtualKeithley2600B, {"a": FixedCell(), "b": FixedCell()}, noise=0.0)
     assert smu.answer(line) == told
+
+
+def test_2602b_runs_a_script_that_it_was_given(virtual):
+    smu = virtual(VirtualKeithley2600B, {"a": FixedCell()}, noise=0.0)
+    given = ("loadscript hold", "smua.source.leveli = 0.25", "print(smua.source.leveli)", "endscript")
+    assert ask(smu, *given) == []
+    assert ask(smu, "print(smua.source.leveli)", "hold.run()", "print(errorqueue.count)") == [
+        "0.00000e+00",
+        "2.50000e-01",
+        "0.00000e+00",
+    ]
 
 
 @pytest.mark.parametrize(("line", "code"), [("while true", "-2.85000e+02"), ("smuc.reset()", "-2.86000e+02")])
