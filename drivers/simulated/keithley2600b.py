@@ -141,7 +141,7 @@ class VirtualKeithley2600B(LineInstrument):
     def _load(self, line: str) -> str | None:
         """Lines between `loadscript <name>` and `endscript` are kept until `<name>.run()` or `<name>()`."""
         if self._loading is None:
-            self._loading = self._scripts[line.partition(" ")[2].strip()] = []
+            self._loading = self._scripts[line.partition(" ")[2].strip().removesuffix("()")] = []
         elif line == "endscript":
             self._loading = None
         else:

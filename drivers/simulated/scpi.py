@@ -11,7 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import ClassVar, TypeAlias, TypeVar
 
 from drivers.simulated.clock import Clock, ScaledClock
@@ -202,7 +202,7 @@ class ScpiServer(LineInstrument):
 
     def define(self, header: str, action: Action) -> None:
         """`action` gets the arguments as text; what it returns is the answer."""
-        self._actions.insert(0, (re.compile(header_pattern(header)), action))  # a subclass's comes before its base's
+        self._actions.insert(0, (compiled(header), action))  # a subclass's comes before its base's
         self._found.clear()
 
     def setting(self, header: str, setting: AnySetting) -> AnySetting:
@@ -329,6 +329,12 @@ class ScpiServer(LineInstrument):
 # --- notation
 
 
+@cache
+def compiled(notation: str) -> re.Pattern[str]:
+    """Kept: an instrument has hundreds, and many instruments are made."""
+    return re.compile(header_pattern(notation))
+
+
 def header_pattern(notation: str) -> str:
     """The regular expression for a header in the manuals' notation, for text in capitals."""
     pattern = ""
@@ -342,7 +348,7 @@ def header_pattern(notation: str) -> str:
 
 def matches(notation: str, text: str) -> bool:
     """Whether `text`, in quotes or not, is the word `notation` in its short or long form."""
-    return re.fullmatch(header_pattern(notation), unquoted(text).upper()) is not None
+    return compiled(notation).fullmatch(unquoted(text).upper()) is not None
 
 
 def short_form(word: str) -> str:
