@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 
 from drivers.simulated.clock import Clock, ScaledClock
-from drivers.simulated.keithley2600b_channel import RUNTIME, SYNTAX, Channel, TspError, Value
+from drivers.simulated.keithley2600b_channel import ATTRIBUTES, RUNTIME, SYNTAX, Channel, TspError, Value
 from drivers.simulated.scpi import split_outside
 from drivers.simulated.server import LineInstrument
 from drivers.simulated.wiring import WiredCell
@@ -50,6 +50,10 @@ CONSTANTS = {
     "SMUA_SMUB": 2,
     "USER": 3,
     "ASCII": 1,
+    "REAL32": 2,
+    "REAL64": 3,
+    "BIGENDIAN": 0,
+    "LITTLEENDIAN": 1,
     "SREAL": 2,
     "REAL": 3,
     "MEASURE_DCAMPS": 0,
@@ -89,6 +93,12 @@ SILENT = (
     "delay",
     "status.reset",
     "collectgarbage",
+)
+FUNCTIONS = ("reset", "localnode.reset", "errorqueue.next", "errorqueue.clear", "tostring")
+CHANNEL_FUNCTIONS = (
+    "reset",
+    *(f"measure.{function}" for function in ("iv", "i", "v", "r", "p")),
+    *(f"nvbuffer{number}.clear" for number in (1, 2)),
 )
 COMMON = {"*OPC?": "1", "*TST?": "0", "*ESR?": "0", "*STB?": "0", "*SRE?": "0", "*ESE?": "0"}
 
@@ -169,6 +179,7 @@ class VirtualKeithley2600B(LineInstrument):
     def _state(self, statement: str) -> str | None:
         if not statement:
             return None
+        statement = re.sub(r"\b_G\.", "", statement)  # the table of all globals
         if (match := re.fullmatch(r"(\w+)(?:\.run)?\(\)", statement)) and match[1] in self._scripts:
             return self._run(match[1])
         if match := re.fullmatch(r"print\s*\((.*)\)", statement):
@@ -234,6 +245,9 @@ class VirtualKeithley2600B(LineInstrument):
         if name in SILENT:
             return []
         calls: dict[str, Callable[[], list[Value]]] = {
+            "next": lambda: self._next_of(*split_outside(arguments, ",")),
+            "type": lambda: [self._type_of(arguments)],
+            "getmetatable": lambda: [None],
             "reset": self._reset,
             "localnode.reset": self._reset,
             "errorqueue.next": self._next_error,
@@ -243,6 +257,37 @@ class VirtualKeithley2600B(LineInstrument):
         if name not in calls:
             raise TspError(*RUNTIME)
         return calls[name]()
+
+    def _names(self) -> list[str]:
+        """All that there is to name: settings, constants and functions, the tables they are in being left out."""
+        channels = [
+            f"{channel}.{name}" for channel in self.channels for name in (*ATTRIBUTES, *CONSTANTS, *CHANNEL_FUNCTIONS)
+        ]
+        return [*channels, *KEPT, *SILENT, *FUNCTIONS, "errorqueue.count", "localnode.model", "localnode.serialno"]
+
+    def _next_of(self, table: str, key: str = "nil") -> list[Value]:
+        """The entry of a table after `key`, as programs ask that look for what there is; nil at its end."""
+        path = "" if table.strip() == "_G" else f"{table.strip()}."
+        entries = list(
+            dict.fromkeys(name[len(path) :].split(".")[0] for name in self._names() if name.startswith(path))
+        )
+        if not entries:
+            raise TspError(*RUNTIME)
+        after = self._evaluate(key.strip())[0]
+        index = entries.index(after) + 1 if isinstance(after, str) else 0
+        if index == len(entries):
+            return [None]
+        name = f"{path}{entries[index]}"
+        kind = self._type_of(name)
+        return [entries[index], f"{kind}: 0x1" if kind in ("table", "function") else self._named(name)]
+
+    def _type_of(self, name: str) -> str:
+        if name == "_G" or any(known.startswith(f"{name}.") for known in self._names()):
+            return "table"
+        if name in (*SILENT, *FUNCTIONS) or name.partition(".")[2] in CHANNEL_FUNCTIONS:
+            return "function"
+        value = self._named(name)
+        return {str: "string", bool: "boolean", float: "number"}.get(type(value), "nil")
 
     def _named(self, name: str) -> Value:
         channel, _, attribute = name.partition(".")

@@ -190,7 +190,7 @@ class ScpiServer(LineInstrument):
         super().__init__(host, port)
         self.clock: Clock = clock or ScaledClock()
         self.received: list[str] = []
-        self._actions: list[tuple[re.Pattern[str], Action]] = []
+        self._actions: list[tuple[re.Pattern[str], bool, Action]] = []  # header, whether it asks, what it does
         self._found: dict[str, Action | None] = {}
         self._settings: list[Setting] = []
         self._errors: deque[tuple[int, str]] = deque()
@@ -202,7 +202,8 @@ class ScpiServer(LineInstrument):
 
     def define(self, header: str, action: Action) -> None:
         """`action` gets the arguments as text; what it returns is the answer."""
-        self._actions.insert(0, (compiled(header), action))  # a subclass's comes before its base's
+        command = header.removesuffix("?")
+        self._actions.insert(0, (compiled(command), command != header, action))  # a subclass's before its base's
         self._found.clear()
 
     def setting(self, header: str, setting: AnySetting) -> AnySetting:
@@ -281,7 +282,15 @@ class ScpiServer(LineInstrument):
 
     def _find(self, header: str) -> Action | None:
         if header not in self._found:
-            self._found[header] = next((action for pattern, action in self._actions if pattern.fullmatch(header)), None)
+            command = header.removesuffix("?")
+            self._found[header] = next(
+                (
+                    action
+                    for pattern, asks, action in self._actions
+                    if asks == (command != header) and pattern.fullmatch(command)
+                ),
+                None,
+            )
         return self._found[header]
 
     def _report(self, code: int, text: str) -> None:
