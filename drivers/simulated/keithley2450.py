@@ -227,7 +227,9 @@ class VirtualKeithley2450(ReadingBuffers):
         if len(given) < 3:
             raise ScpiError(*MISSING)
         start, stop, third = (float(argument) for argument in given[:3])
-        count = round(abs((stop - start) / third)) + 1 if by_step else int(third)
+        if third <= 0:
+            raise ScpiError(*OUT_OF_RANGE)
+        count = round(abs(stop - start) / third) + 1 if by_step else int(third)
         if count < 2:
             raise ScpiError(*OUT_OF_RANGE)
         levels = [start + (stop - start) * i / (count - 1) for i in range(count)]

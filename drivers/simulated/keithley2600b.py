@@ -137,7 +137,9 @@ class VirtualKeithley2600B(LineInstrument):
             except TspError as error:
                 code, text = error.args
                 self._errors.append((code, text))
-                return None
+            except (ValueError, KeyError, TypeError):  # what was given is not what was wanted
+                self._errors.append(RUNTIME)
+            return None
 
     def _carry_out(self, line: str) -> str | None:
         """One line: statements with semicolons between, of which `print` alone answers."""

@@ -278,6 +278,8 @@ class ScpiServer(LineInstrument):
             self._report(error.code, error.text)
         except ValueError:  # a number was expected
             self._report(*TYPE)
+        except IndexError:  # an argument was expected
+            self._report(*MISSING)
         return path, None
 
     def _find(self, header: str) -> Action | None:

@@ -233,3 +233,11 @@ def test_1260_alone_measures_by_its_own_current_input():
             link.sendall(line.encode() + b"\n")
         link.sendall(b"DO\n++read eoi\n")
         assert link.recv(64) == b"+1.0000000E+03,+5.0000E+01,+0.0000E+00,0,00\r\n"
+
+
+@pytest.mark.parametrize(
+    "line", ["print(next(smua, 'nothing'))", "printbuffer(1)", "print(smua.measure.iv(smua.nvbuffer9))"]
+)
+def test_2602b_given_what_it_cannot_use_says_so(virtual, line):
+    smu = virtual(VirtualKeithley2600B, {"a": FixedCell()})
+    assert ask(smu, line, "print(errorqueue.count)") == ["1.00000e+00"]
