@@ -98,6 +98,7 @@ class VirtualKeithleyDaq6510(VirtualScanner, ReadingBuffers):
         self,
         sensors: Mapping[int, Sensor],
         *,
+        card_channels: int = 20,
         terminals: str = "REAR",
         language: str = "SCPI",
         line_Hz: int = 50,
@@ -108,7 +109,9 @@ class VirtualKeithleyDaq6510(VirtualScanner, ReadingBuffers):
         port: int = 0,
     ) -> None:
         self.line_Hz, self.nplc_high = line_Hz, NPLC_HIGH[line_Hz]
-        super().__init__(sensors, clock=clock, noise=noise, seed=seed, host=host, port=port)
+        super().__init__(
+            sensors, card_channels=card_channels, clock=clock, noise=noise, seed=seed, host=host, port=port
+        )
         self.define(":SYSTem:LFRequency?", lambda _: str(line_Hz))
         self.terminals, self.language = terminals, language
         self.define("*LANG?", lambda _: self.language)
