@@ -15,6 +15,8 @@ from drivers.bidirectional import Actual, BidirectionalSupply, Quantity, Regulat
 from drivers.interface import Protection, Range, Refused, Setpoint
 from drivers.scpi import ScpiInstrument, finite_number, wire_number
 
+COARSEST = 1e-3  # of the nominal value: an answer with fewer decimals proves nothing
+OWNER_ASKED, OWNER_SETTLES_S = 3, 0.1
 STEPS = 26214  # from zero to the nominal value: the resolution of all set values
 
 
@@ -73,7 +75,7 @@ class EaScpi(BidirectionalSupply, ScpiInstrument):
         self.sinks = "PSB" in self.identify().upper().split(",")[1]
         self._take_nominals(*(self._number(f"SYST:NOM:{name}?") for name in ("VOLT", "CURR", "POW")))
         self.send("SYST:LOCK ON")
-        if (owner := self.ask("SYST:LOCK:OWN?")) != "REMOTE":
+        if (owner := self._owner()) != "REMOTE":
             raise Refused(
                 f"it cannot be taken under remote control: {owner!r} has it",
                 instrument=self.model,
@@ -86,6 +88,14 @@ class EaScpi(BidirectionalSupply, ScpiInstrument):
             self.send(f"SYST:COMM:MON:TIM {self.monitor_s}")
             self._set_word("SYST:COMM:MON:ACT", "ON")
 
+    def _owner(self) -> str:
+        """Who controls it. Just after `SYST:LOCK ON` some still say NONE; they are asked again."""
+        for _ in range(OWNER_ASKED):
+            if (owner := self.ask("SYST:LOCK:OWN?")) != "NONE":
+                break
+            time.sleep(OWNER_SETTLES_S)
+        return owner
+
     def go_to(self, setpoint: Setpoint, protection: Protection) -> None:
         self.clear_errors()
         super().go_to(setpoint, protection)
@@ -96,7 +106,8 @@ class EaScpi(BidirectionalSupply, ScpiInstrument):
         self.send(f"{command} {wire_number(value)}")
         query = command + "?"
         found, step = self._quantity(query, self.ask(query), quantity.unit)
-        if abs(found - value) > step / 2 + self.nominal[quantity.unit] / STEPS:
+        nominal = self.nominal[quantity.unit]
+        if abs(found - value) > min(step / 2, COARSEST * nominal) + nominal / STEPS:
             self._not_safe(f"{command} was set to {value:g} {quantity.unit} and reads back {found:g} {quantity.unit}")
 
     def value_of(self, quantity: Quantity) -> float:
@@ -180,8 +191,8 @@ class EaScpi(BidirectionalSupply, ScpiInstrument):
         return self._quantity(query, self.ask(query), unit)[0]
 
     def _quantity(self, query: str, text: str, unit: str) -> tuple[float, float]:
-        """The value, with or without a blank before its unit, and one in its last place."""
-        match = re.fullmatch(rf"\s*([+-]?\d+(?:\.(\d+))?)\s*(k?){unit}\s*", text, re.ASCII)
+        """The value, with its unit (a blank before it or none) or without, and one in its last place."""
+        match = re.fullmatch(rf"\s*([+-]?\d+(?:\.(\d+))?)\s*(?:(k?){unit})?\s*", text, re.ASCII)
         if match is None:
             self._bad_reply(query, text, f"not a number with the unit {unit}")
         thousand = 1000.0 if match[3] else 1.0

@@ -11,7 +11,7 @@ from typing import ClassVar
 from drivers.about import About, scpi_probes
 from drivers.bidirectional import Actual, BidirectionalSupply, Quantity, Regulation
 from drivers.interface import OutOfRange, Protection, Range, Refused, Setpoint
-from drivers.scpi import ScpiInstrument, finite_number, wire_number
+from drivers.scpi import ScpiInstrument, finite_number, read_switch, wire_number
 
 ROUNDING = 2e-4  # of the rated value: what a set value may come back changed by
 AT_ITS_LIMIT = 2e-3  # of the rated current: nearer than this, the current is what is held
@@ -21,7 +21,7 @@ class ItechBidirectional(BidirectionalSupply, ScpiInstrument):
     """In voltage priority, whatever is asked for. `rated_voltage_V` and `rated_current_A` are those of the model."""
 
     model = "ITECH bidirectional supply"
-    identity = r"ITECH[^,]*,\s*IT-?(M3[49]\d\d|6\d{3}|8\d{3})"
+    identity = r"ITECH[^,]*,\s*IT-?(M3[49]\d\d|60\d\d(?!D)|8[03]\d\d)"
     about = About(
         connection="TCP socket 30000, VXI-11, USB, RS-232 (VISA)",
         evidence="other people's programs, all unverified; not run on hardware",
@@ -135,9 +135,11 @@ class ItechBidirectional(BidirectionalSupply, ScpiInstrument):
             self._bad_reply(query, reply, error)
 
     def _is_one(self, query: str) -> bool:
-        if (reply := self.ask(query)) not in ("0", "1"):
-            self._bad_reply(query, reply, "neither 0 nor 1")
-        return reply == "1"
+        reply = self.ask(query)
+        try:
+            return read_switch(reply)
+        except ValueError as error:
+            self._bad_reply(query, reply, error)
 
     def _set_word(self, command: str, word: str) -> None:
         """The answer may be the word's long form."""

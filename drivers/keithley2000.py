@@ -17,7 +17,7 @@ class Keithley2000(Ohmmeter):
     """Resistance at its input, channel 1; with `scanner_card` of 1–10, two-wire, or 1–5, four-wire."""
 
     model = "Keithley 2000"
-    identity = r"KEITHLEY INSTRUMENTS INC\.,\s*MODEL 2000,"
+    identity = r"KEITHLEY[^,]*,\s*MODEL 2000,"
     about = About(
         connection="GPIB, RS-232 (VISA)",
         evidence="maker's manual in part, others' programs; not run on hardware",

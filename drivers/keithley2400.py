@@ -19,7 +19,7 @@ class Keithley2400(SourceMeasureUnit):
     """Source and meter of up to ±1.05 A within ±21 V, for one cell."""
 
     model = "Keithley 2400"
-    identity = r"KEITHLEY INSTRUMENTS INC\.,\s*MODEL 240[01](-LV)?,"
+    identity = r"KEITHLEY[^,]*,\s*MODEL 240[01](-LV)?,"
     about = About(
         connection="GPIB, RS-232 (VISA)",
         evidence="maker's manual as quoted in other people's programs; not run on hardware",

@@ -16,7 +16,7 @@ class Keithley2450(SourceMeasureUnit):
     """Source and meter of up to ±1.05 A within ±21 V, for one cell."""
 
     model = "Keithley 2450"
-    identity = r"KEITHLEY INSTRUMENTS,MODEL 2450,"
+    identity = r"KEITHLEY[^,]*,\s*MODEL 2450,"
     about = About(
         connection="TCP socket, VXI-11, USB, GPIB (VISA)",
         evidence="maker's manuals; not run on hardware",
@@ -152,7 +152,7 @@ class Keithley2460(Keithley2450):
     """
 
     model = "Keithley 2460"
-    identity = r"KEITHLEY INSTRUMENTS,MODEL 2460,"
+    identity = r"KEITHLEY[^,]*,\s*MODEL 2460,"
     about = About(
         connection="TCP socket, VXI-11, USB, GPIB (VISA)",
         evidence="the 2450's manuals, whose commands it shares; its limits unverified; not run on hardware",

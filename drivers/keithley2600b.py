@@ -22,7 +22,7 @@ class Keithley2600B(SourceMeasureUnit, TspInstrument):
     """
 
     model = "Keithley 2600B"
-    identity = r"Keithley Instruments( Inc\.)?, Model 260[124]B,"
+    identity = r"Keithley[^,]*,\s*Model 260[124]B(-L)?,"
     about = About(
         connection="TCP socket, VXI-11, USB, GPIB (VISA)",
         evidence="maker's manual as quoted in other people's programs; not run on hardware",

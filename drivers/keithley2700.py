@@ -18,7 +18,7 @@ class Keithley2700(Ohmmeter):
     """
 
     model = "Keithley 2700"
-    identity = r"KEITHLEY INSTRUMENTS INC\.,MODEL 27(0[01]|50),"
+    identity = r"KEITHLEY[^,]*,\s*MODEL 27(0[01]|50),"
     about = About(
         connection="TCP socket 1394 (2701), GPIB, RS-232 (VISA)",
         evidence="maker's manuals; not run on hardware",

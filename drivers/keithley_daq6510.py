@@ -19,7 +19,7 @@ class KeithleyDaq6510(Ohmmeter):
     """
 
     model = "Keithley DAQ6510"
-    identity = r"KEITHLEY INSTRUMENTS,MODEL DAQ6510,"
+    identity = r"KEITHLEY[^,]*,\s*MODEL DAQ6510,"
     about = About(
         connection="TCP socket, USB (VISA)",
         evidence="several users' programs, scan syntax partly unverified; not run on hardware",

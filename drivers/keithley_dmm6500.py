@@ -15,7 +15,7 @@ class KeithleyDmm6500(KeithleyDaq6510):
     """Resistance at the selected terminals, channel 1; with `scanner_card` of 1–10, two-wire, or 1–5, four-wire."""
 
     model = "Keithley DMM6500"
-    identity = r"KEITHLEY INSTRUMENTS,MODEL DMM6500,"
+    identity = r"KEITHLEY[^,]*,\s*MODEL DMM6500,"
     about = About(
         connection="TCP socket, USB (VISA)",
         evidence="several users' programs, scan syntax partly unverified; not run on hardware",

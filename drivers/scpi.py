@@ -33,7 +33,7 @@ RELATIVE_ROUNDING = 5e-4
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+|\d(\.\d*)?[Ee](?P<exponent>[+-]?\d+))", re.ASCII)
 """Instruments write one digit before the point where there is an exponent; another count was garbled on the way."""
 _LARGEST_EXPONENT = 38
-_ERROR = re.compile(r'([+-]?\d+),\s*"(.*)"')
+_ERROR = re.compile(r"""([+-]?\d+),\s*(?:"(.*)"|'(.*)')""")
 
 
 def read_number(text: str) -> float | NoReading:
@@ -53,6 +53,14 @@ def finite_number(text: str) -> float:
     if isinstance(value, NoReading):
         raise ValueError(f"{text.strip()} stands for {value.value}, not for a number")
     return value
+
+
+def read_switch(text: str) -> bool:
+    """A state, as the makers tell it: 1 or 0, +1 or +0, ON or OFF. Raises `ValueError`."""
+    states = {"0": False, "1": True, "+0": False, "+1": True, "OFF": False, "ON": True}
+    if text.upper() not in states:
+        raise ValueError("a switch is 0 or 1")
+    return states[text.upper()]
 
 
 def wire_number(value: float) -> str:
@@ -133,7 +141,7 @@ class ScpiInstrument(ABC):
                 self._bad_reply(self.error_query, reply, 'an error is <code>,"<text>"')
             if int(match[1]) == 0:
                 break
-            errors.append(f"{int(match[1])} {match[2].split(';')[0]}")
+            errors.append(f"{int(match[1])} {(match[2] or match[3] or '').split(';')[0]}")
         if errors:
             raise Refused("; ".join(errors), instrument=self.model, address=self.address)
 
@@ -253,9 +261,7 @@ class Switch(Declared[bool]):
         return "ON" if value else "OFF"
 
     def from_wire(self, text: str) -> bool:
-        if text not in ("0", "1"):
-            raise ValueError("a switch is 0 or 1")
-        return text == "1"
+        return read_switch(text)
 
     def text(self, value: bool) -> str:
         return "on" if value else "off"

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from drivers.about import About, scpi_probes
 from drivers.interface import WrongInstrument
+from drivers.keysight34970a import Keysight34970A
 from drivers.relay_switch import Relays, RelaySwitch
 from drivers.scpi import ScpiInstrument
 
@@ -90,7 +91,7 @@ class Keysight34970Switch(ScpiSwitch):
     """
 
     model = "Keysight 34970A switch"
-    identity = r"(HEWLETT-PACKARD|AGILENT TECHNOLOGIES|KEYSIGHT TECHNOLOGIES),3497[02]A,"
+    identity = Keysight34970A.identity
     about: ClassVar[About] = About(
         connection="TCP socket, USB (34972A), GPIB, RS-232 (34970A)",
         evidence="maker's manual in part; not run on hardware",

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from drivers.about import About, Probe
@@ -21,7 +21,6 @@ from drivers.interface import (
     InstrumentError,
     Measurement,
     NotSafe,
-    OutOfRange,
     Protection,
     Range,
     Refused,
@@ -32,6 +31,7 @@ from drivers.interface import (
 )
 from drivers.solartron1260 import GpibLine
 from drivers.solartron1287 import CURRENT_LIMITS_A, FULL_SCALE_V, STANDARD_RESISTORS_OHM, Solartron1287
+from drivers.source import CellSource
 from drivers.transports.prologix import PrologixAdapter, PrologixDevice
 from drivers.transports.visa import VisaLine
 
@@ -42,7 +42,7 @@ _OFF_TARGET_V = 0.02
 _FOUND_ON_A = 20e-6  # on opening: what an offset of the coarsest range does not reach
 
 
-class Solartron1287Source:
+class Solartron1287Source(CellSource):
     """Voltage of ±14.5 V with a current limit in decades to 2 A; current of ±2 A where `host_limits_voltage` allows it.
 
     CE and RE1 at the cell's positive side, RE2 and WE at the negative; positive current then charges.
@@ -79,11 +79,9 @@ class Solartron1287Source:
     ) -> None:
         self.address = address
         self.host_limits_voltage, self.patience_s = host_limits_voltage, patience_s
-        self._held: Setpoint | None = None
         self._protection: Protection | None = None
         self._is_on: bool | None = None  # None: not known
         self._at_clamp = False  # a current that has come to its voltage limit, which is held instead
-        self._closed = False
         line = _line(address, timeout_s, library)
         self._device = Solartron1287(line, address=address, write_wait_s=write_wait_s)
         try:
@@ -99,38 +97,35 @@ class Solartron1287Source:
         return "Solartron 1287, by its voltmeter's reply"
 
     def check(self, setpoint: Setpoint, protection: Protection) -> None:
-        low, high, most = protection.voltage_min_V, protection.voltage_max_V, protection.current_max_A
-        self._check("protection", low < high and most > 0, f"{low:g} to {high:g} V and {most:g} A")
-        match setpoint:
-            case Voltage(volts):
-                fits = volts in Solartron1287.voltage_range and volts in Range(low, high)
-                self._check("voltage", fits, f"{volts:g} V: ±14.5 V and the protection's {low:g} to {high:g} V")
-                self._device.current_limit_A(most)
-            case Current(amperes):
-                fits = amperes in Solartron1287.current_range and abs(amperes) <= most
-                self._check("current", fits, f"{amperes:g} A: ±2 A and the protection's {most:g} A")
-                why = "no voltage limit as a galvanostat: set host_limits_voltage if something else ends a charge"
-                self._check("current", amperes == 0 or self.host_limits_voltage, f"{amperes:g} A: {why}")
+        super().check(setpoint, protection)
+        if isinstance(setpoint, Voltage):
+            if setpoint.volts not in Solartron1287.voltage_range:
+                self._out_of_range(f"voltage {setpoint.volts:g} V: ±14.5 V")
+            self._device.current_limit_A(protection.current_max_A)
 
-    def apply(self, setpoint: Setpoint, protection: Protection) -> None:
-        """Go to `setpoint`, through standby where kind or limits change; where that fails, the circuit is opened."""
-        self.check(setpoint, protection)
+    def check_limits(self, protection: Protection) -> None:
+        if not protection.current_max_A > 0:
+            self._out_of_range(f"protection of {protection.current_max_A:g} A: above 0")
+
+    def check_current(self, amperes: float, protection: Protection) -> None:
+        if amperes not in Solartron1287.current_range:
+            self._out_of_range(f"current {amperes:g} A: ±2 A")
+        if amperes and not self.host_limits_voltage:
+            self._out_of_range(
+                f"current {amperes:g} A: no voltage limit as a galvanostat: set host_limits_voltage if something else "
+                "ends a charge"
+            )
+
+    def go_to(self, setpoint: Setpoint, protection: Protection) -> None:
+        """Through standby where kind or limits change."""
         self._check_open()
-        try:
-            if (
-                self._is_on
-                and not self._at_clamp
-                and type(setpoint) is type(self._held)
-                and protection == self._protection
-            ):
-                self._set(setpoint)
-            else:
-                self._polarise(setpoint, protection)
-            self._held, self._protection, self._is_on, self._at_clamp = setpoint, protection, True, False
-            self._check_cell(self.measure(), protection)
-        except BaseException as error:
-            self._off_after(error)
-            raise
+        same = type(setpoint) is type(self._asked) and protection == self._protection
+        if self._is_on and not self._at_clamp and same:
+            self._set(setpoint)
+        else:
+            self._polarise(setpoint, protection)
+        self._asked, self._protection, self._is_on, self._at_clamp = setpoint, protection, True, False
+        self._check_cell(self.measure(), protection)
 
     def measure(self) -> Measurement:
         self._check_open()
@@ -141,8 +136,8 @@ class Solartron1287Source:
             volts, _ = self._device.measure()
             return Measurement(volts, 0.0)
         volts, amperes = self._device.measure()
-        if isinstance(self._held, Current) and self._protection is not None:
-            volts, amperes = self._clamped(self._held.amperes, self._protection, volts, amperes)
+        if isinstance(self._asked, Current) and self._protection is not None:
+            volts, amperes = self._clamped(self._asked.amperes, self._protection, volts, amperes)
         return Measurement(volts, amperes, self._limited(volts, amperes))
 
     def off(self) -> None:
@@ -159,7 +154,7 @@ class Solartron1287Source:
                     hint="take the 1287 to standby at its front panel",
                 ) from failures[0]
             time.sleep(0.1)
-        self._held, self._is_on = None, False
+        self._asked, self._is_on = None, False
 
     def output_is_on(self) -> bool:
         """As this driver left it: the 1287 cannot be asked."""
@@ -168,26 +163,9 @@ class Solartron1287Source:
             self.off()
         return bool(self._is_on)
 
-    def make_safe(self) -> None:
-        self.off()
-
     def leave(self) -> None:
         self._closed = True
         self._device.line.close()
-
-    def close(self) -> None:
-        if self._closed:
-            return
-        try:
-            self.off()
-        finally:
-            self.leave()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     def _look_at_opening(self) -> None:
         """What carries a current is on, and stays; anything else is taken to standby, for its state is not known."""
@@ -272,9 +250,9 @@ class Solartron1287Source:
             )
 
     def _limited(self, volts: float, amperes: float) -> bool:
-        match self._held:
+        match self._asked:
             case Voltage(goal) if self._protection is not None:
-                limit_A = self._limit_A(self._held, self._protection)
+                limit_A = self._limit_A(self._asked, self._protection)
                 return abs(amperes) >= _LIMITING * limit_A or abs(volts - goal) > _OFF_TARGET_V
             case Current(goal):
                 return self._at_clamp or abs(volts) > 14.0 or abs(amperes - goal) > 0.05 * abs(goal) + 1e-5
@@ -292,19 +270,9 @@ class Solartron1287Source:
                 failures.append(error)
         return failures
 
-    def _off_after(self, error: BaseException) -> None:
-        try:
-            self.off()
-        except InstrumentError as second:
-            error.add_note(f"and open circuit could not be confirmed: {second}")
-
     def _check_open(self) -> None:
         if self._closed:
             raise Unreachable("closed by this program", instrument=self.model, address=self.address)
-
-    def _check(self, what: str, fits: bool, why: str) -> None:
-        if not fits:
-            raise OutOfRange(f"{what} {why}; nothing was sent", instrument=self.model, address=self.address)
 
 
 def _words(protection: Protection) -> str:

@@ -11,20 +11,44 @@ import socket
 import struct
 
 from drivers.simulated.clock import Clock
-from drivers.simulated.modbus import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, crc16
+from drivers.simulated.modbus import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, VirtualModbus, crc16
 from drivers.simulated.scpi import ILLEGAL_VALUE as ILLEGAL_SCPI_VALUE
-from drivers.simulated.scpi import MISSING, OUT_OF_RANGE, Action, Arguments, ScpiError, ScpiServer
-from drivers.simulated.server import VirtualInstrument
+from drivers.simulated.scpi import (
+    MISSING,
+    OUT_OF_RANGE,
+    Action,
+    Arguments,
+    ScpiError,
+    ScpiServer,
+    choice,
+    number,
+    text,
+)
 from drivers.simulated.supply import PowerStage
 
 FULL_SCALE, SET_MAX, PROTECTION_MAX = 0xCCCC, 0xD0E5, 0xE147
 IN_LOCAL = (-201, "Invalid while in local")
 CRC_ERROR, DEVICE_IN_LOCAL = 5, 0x17
 UNITS = {"VOLT": "V", "CURR": "A", "POW": "W"}
+ALARM_COUNTERS = ("OVOLtage", "OCURrent", "OPOWer", "OTEMperature", "PFAil", "SHAReBUSfail")
+KEPT = {
+    ":POWer:STAGe:AFTer:REMote": choice("OFF", "AUTO", "OFF"),
+    ":SYSTem:CONFig:MODE": choice("UIP", "UIP", "UIR"),
+    ":SYSTem:MS:ENABle": choice("OFF", "ON", "OFF"),
+    ":SYSTem:CONFig:USER:TEXT": text('""'),
+    ":SYSTem:COMMunicate:TIMeout": number("5", 5, 65535),
+    ":SYSTem:COMMunicate:LAN:TIMeout": number("5", 5, 65535),
+    ":SYSTem:ALARm:ACTion:PFAil": choice("OFF", "AUTO", "OFF"),
+}
 
 
 class VirtualEa(ScpiServer):
-    """Port 5025: text, and Modbus RTU where a message begins with a byte of 0 or 1."""
+    """Port 5025: text, and Modbus RTU where a message begins with a byte of 0 or 1.
+
+    Commands joined by semicolons are each read from the root, as others' programs for it have them.
+    """
+
+    joined_from_root = True
 
     def __init__(
         self,
@@ -47,6 +71,7 @@ class VirtualEa(ScpiServer):
         )
         self.registers = EaRegisters(device)
         self._restored = "AUTO"
+        self._limits = dict[tuple[str, str], float]()
         self._monitor = {"TIM": "5", "ACT": "OFF"}
         self._define_control()
         self._define_values()
@@ -67,11 +92,18 @@ class VirtualEa(ScpiServer):
 
     def _define_control(self) -> None:
         device = self.device
-        self.define(":SYSTem:LOCK", self._lock)
+        self.define(":SYSTem:LOCK[:STATe]", self._lock)
         self.define(":SYSTem:LOCK:OWNer?", lambda _: "REMOTE" if device.remote else self._owner())
-        self.define(":OUTPut", self._switch)
-        self.define(":OUTPut?", lambda _: "ON" if device.on else "OFF")
+        self.define(":OUTPut[:STATe]", self._switch)
+        self.define(":OUTPut[:STATe]?", lambda _: "ON" if device.on else "OFF")
         self.define(":STATus:OPERation:CONDition?", lambda _: str(self._operation()))
+        self.define(":STATus:SECond:QUEStionable:CONDition?", lambda _: "0")
+        self.define(":SYSTem:ERRor:ALL?", lambda _: self._all_errors())
+        self.keep(KEPT)
+        for alarm in ALARM_COUNTERS:
+            self.define(f":SYSTem:ALARm:COUNt:{alarm}?", lambda _: "0")
+        for alarm in ("OCURrent", "OPOWer"):
+            self.define(f":SYSTem:SINK:ALARm:COUNt:{alarm}?", lambda _: "0")
         self.define(":STATus:QUEStionable:CONDition?", lambda _: str(1 << 11 if device.on else 0))
         self.define(":SYSTem:CONFig:OUTPut:RESTore", self._restore)
         self.define(":SYSTem:CONFig:OUTPut:RESTore?", lambda _: self._restored)
@@ -85,30 +117,66 @@ class VirtualEa(ScpiServer):
             name = short if short == "VOLT" else f"SOUR:{short}"
             self._define_value(f"[:SOURce]:{word}", name)
             self.define(f":SYSTem:NOMinal:{word}?", self._teller(device.nominal, short))
+            self._define_limits(f"[:SOURce]:{word}", short)
             if short != "VOLT" and device.sinks:
                 self._define_value(f":SINK:{word}", f"SINK:{short}")
+                self._define_limits(f":SINK:{word}", short)
+        self.define(":MEASure[:SCALar]:POWer[:DC]?", lambda _: self._power())
         self.define(":MEASure[:SCALar]:VOLTage[:DC]?", lambda _: self._told(device.actual()[0], "VOLT"))
         self.define(":MEASure[:SCALar]:CURRent[:DC]?", lambda _: self._told(device.actual()[1], "CURR"))
         self.define(":MEASure[:SCALar]:ARRay?", lambda _: self._array())
 
     def _define_value(self, header: str, name: str) -> None:
         short = name.rpartition(":")[2]
-        for suffix, values, most in (("", self.device.set, 1.02), (":PROTection", self.device.protection, 1.1)):
+        protections = self.device.protection
+        for suffix, values, most in (("[:LEVel]", self.device.set, 1.02), (":PROTection[:LEVel]", protections, 1.1)):
 
             def put(arguments: Arguments, values: dict[str, float] = values, most: float = most) -> None:
                 self._need_remote()
-                if not arguments:
-                    raise ScpiError(*MISSING)
-                match = re.fullmatch(rf"([+-]?[\d.]+(?:[eE][+-]?\d+)?)\s*{UNITS[short]}?", arguments[0])
-                if match is None:
-                    raise ScpiError(*ILLEGAL_SCPI_VALUE)
-                if not 0 <= float(match[1]) <= most * self.device.nominal[short]:
+                value = self._value(arguments, short)
+                low, high = 0.0, most * self.device.nominal[short]
+                if values is self.device.set:
+                    low = max(low, self._limits.get((header, "LOW"), low))
+                    high = min(high, self._limits.get((header, "HIGH"), high))
+                if not low <= value <= high:
                     raise ScpiError(*OUT_OF_RANGE)
-                values[name] = float(match[1])
+                values[name] = value
                 self.device.wire()
 
             self.define(header + suffix, put)
             self.define(header + suffix + "?", self._teller(values, name))
+
+    def _define_limits(self, header: str, short: str) -> None:
+        """The adjustment limits: a set value beyond them is refused."""
+        for word, at_reset in (("HIGH", 1.02 * self.device.nominal[short]), ("LOW", 0.0)):
+            if short == "POW" and word == "LOW":
+                continue
+            key = (header, word)
+            self._limits[key] = at_reset
+
+            def put(arguments: Arguments, key: tuple[str, str] = key) -> None:
+                self._need_remote()
+                value = self._value(arguments, short)
+                if not 0 <= value <= 1.02 * self.device.nominal[short]:
+                    raise ScpiError(*OUT_OF_RANGE)
+                self._limits[key] = value
+
+            def tell(arguments: Arguments, key: tuple[str, str] = key) -> str:
+                return self._told(self._limits[key], short)
+
+            self.define(f"{header}:LIMit:{word}", put)
+            self.define(f"{header}:LIMit:{word}?", tell)
+
+    def _value(self, arguments: Arguments, short: str) -> float:
+        if not arguments:
+            raise ScpiError(*MISSING)
+        named = {"MIN": 0.0, "MAX": 1.02 * self.device.nominal[short]}
+        if arguments[0].upper() in named:
+            return named[arguments[0].upper()]
+        match = re.fullmatch(rf"([+-]?[\d.]+(?:[eE][+-]?\d+)?)\s*{UNITS[short]}?", arguments[0])
+        if match is None:
+            raise ScpiError(*ILLEGAL_SCPI_VALUE)
+        return float(match[1])
 
     def _teller(self, values: dict[str, float], name: str) -> Action:
         return lambda _: self._told(values[name], name.rpartition(":")[2])
@@ -160,6 +228,15 @@ class VirtualEa(ScpiServer):
         volts, amperes = self.device.actual()
         return ", ".join((self._told(volts, "VOLT"), self._told(amperes, "CURR"), self._told(volts * amperes, "POW")))
 
+    def _power(self) -> str:
+        volts, amperes = self.device.actual()
+        return self._told(volts * amperes, "POW")
+
+    def _all_errors(self) -> str:
+        """Up to five, which acknowledges the alarms as well."""
+        told = [self._next_error() for _ in range(5) if self._errors or self.device.alarms]
+        return ",".join(told or [self.no_error()])
+
     def _told(self, value: float, short: str) -> str:
         """Two decimals, or none for a power; with or without a blank, as the series does it."""
         number = f"{value:.0f}" if short == "POW" else f"{value:.2f}"
@@ -185,12 +262,12 @@ class EaRegisters:
         pending = b""
         while chunk := connection.recv(4096):
             pending += chunk
-            while len(pending) >= 8:
-                frame, pending = pending[:8], pending[8:]
+            while len(pending) >= 8 and len(pending) >= (length := 9 + pending[6] if pending[1] == 16 else 8):
+                frame, pending = pending[:length], pending[length:]
                 connection.sendall(self.answer_rtu(frame))
 
     def answer_rtu(self, frame: bytes) -> bytes:
-        """The answer to one whole request of eight bytes (every function but 16 has so many)."""
+        """The answer to one whole request."""
         sound = crc16(frame[:-2]) == frame[-2:]
         reply = self.answer(frame[1:-2]) if sound else bytes([frame[1] | 0x80, CRC_ERROR])
         body = frame[:1] + reply
@@ -211,6 +288,11 @@ class EaRegisters:
                     self._switch(address, value)
                 case 6:
                     self._put(address, value)
+                case 16:
+                    if len(request) != 6 + request[5] or request[5] != 2 * value:
+                        raise ModbusFault(ILLEGAL_VALUE)
+                    for i, word in enumerate(struct.unpack(f">{value}H", request[6:])):
+                        self._put(address + i, word)
                 case _:
                     raise ModbusFault(ILLEGAL_FUNCTION)
         except ModbusFault as fault:
@@ -295,25 +377,15 @@ class ModbusFault(Exception):
         super().__init__(f"exception {code}")
 
 
-class VirtualEaModbusTcp(VirtualInstrument):
+class VirtualEaModbusTcp(VirtualModbus):
     """Port 502."""
 
-    resource = "tcp://{host}:{port}"
-
     def __init__(self, device: PowerStage, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        super().__init__(host, port)
+        super().__init__(unit_id=0, host=host, port=port)
         self.device, self.registers = device, EaRegisters(device)
 
-    def serve(self, connection: socket.socket) -> None:
-        pending = b""
-        while chunk := connection.recv(4096):
-            pending += chunk
-            while len(pending) >= 12:
-                frame, pending = pending[:12], pending[12:]
-                connection.sendall(self.answer(frame))
+    def hears(self, unit: int) -> bool:
+        return True  # whatever unit is written, there is one instrument
 
-    def answer(self, frame: bytes) -> bytes:
-        """To one whole frame with its header."""
-        transaction, protocol, _, unit = struct.unpack(">HHHB", frame[:7])
-        reply = self.registers.answer(frame[7:])
-        return struct.pack(">HHHB", transaction, protocol, len(reply) + 1, unit) + reply
+    def answer(self, request: bytes) -> bytes:
+        return self.registers.answer(request)

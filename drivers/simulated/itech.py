@@ -7,10 +7,43 @@ program is not simulated.
 
 from __future__ import annotations
 
+import math
+
 from drivers.simulated.clock import Clock
-from drivers.simulated.scpi import BooleanSetting, NumberSetting, ScpiServer, Setting, WordSetting
+from drivers.simulated.scpi import (
+    BooleanSetting,
+    NumberSetting,
+    ScpiServer,
+    WordSetting,
+    choice,
+    number,
+    switch,
+    text,
+)
 from drivers.simulated.supply import PowerStage
 from drivers.simulated.wiring import DriveCurrent, OpenCircuit
+
+ANY = 1e4
+KEPT = {
+    "[:SOURce]:POWer[:LEVel]:LIMit[:POSitive][:IMMediate][:AMPLitude]": number("0", 0, ANY),
+    "[:SOURce]:POWer[:LEVel]:LIMit:NEGative[:IMMediate][:AMPLitude]": number("0", -ANY, 0),
+    "[:SOURce]:POWer[:OVER]:PROTection[:LEVel]": number("0", 0, ANY),
+    "[:SOURce]:VOLTage[:OVER]:PROTection:STATe": switch("1"),
+    "[:SOURce]:CURRent[:OVER]:PROTection:STATe": switch("1"),
+    "[:SOURce]:CURRent:UNDer:PROTection[:LEVel]": text("0"),
+    "[:SOURce]:VOLTage:UNDer:PROTection[:LEVel]": text("0"),
+    ":SINK:RESistance[:LEVel]": number("2500", 0, 2500),
+    ":SINK:RESistance:STATe": switch("0"),
+    ":BATTery:MODE": choice("CHAR", "CHARge", "DISCharge"),
+    ":BATTery:CHARge:VOLTage": number("0", 0, ANY),
+    ":BATTery:CHARge:CURRent": number("0", 0, ANY),
+    ":BATTery:DISCharge:VOLTage": number("0", 0, ANY),
+    ":BATTery:DISCharge:CURRent": number("0", -ANY, 0),
+    ":BATTery:SHUT:VOLTage": number("0", 0, ANY),
+    ":BATTery:SHUT:CURRent": number("0", -ANY, ANY),
+    ":BATTery:SHUT:CAPacity": number("0", 0, ANY),
+    ":BATTery:SHUT:TIME": number("0", 0, 1e6),
+}
 
 
 class VirtualItech(ScpiServer):
@@ -34,16 +67,29 @@ class VirtualItech(ScpiServer):
         self._output = self.setting(":OUTPut[:STATe]", BooleanSetting("0", on_change=self._wire))
         self.define(":OUTPut:REVerse[:STATe]?", lambda _: "1" if self._reversed_cell() else "0")
         self._volts = self._number("[:SOURce]:VOLTage[:LEVel][:IMMediate][:AMPLitude]", "0", 0, volts)
-        self._high = self._number("[:SOURce]:VOLTage[:LEVel]:LIMit[:HIGH]", f"{volts}", 0, volts)
-        self._low = self._number("[:SOURce]:VOLTage[:LEVel]:LIMit:LOW", "0", 0, volts)
+        self._high = self._number(
+            "[:SOURce]:VOLTage[:LEVel]:LIMit[:HIGH][:IMMediate][:AMPLitude]", f"{volts}", 0, volts
+        )
+        self._low = self._number("[:SOURce]:VOLTage[:LEVel]:LIMit:LOW[:IMMediate][:AMPLitude]", "0", 0, volts)
+        self.setting("[:SOURce]:VOLTage[:LEVel]:LIMit:NEGative", self._low)  # as the M3900 has it
         self._ovp = self._number("[:SOURce]:VOLTage[:OVER]:PROTection[:LEVel]", f"{1.1 * volts}", 0, 1.1 * volts)
         self._amperes = self._number("[:SOURce]:CURRent[:LEVel][:IMMediate][:AMPLitude]", "0", -amperes, amperes)
-        self._positive = self._number("[:SOURce]:CURRent[:LEVel]:LIMit[:POSitive]", "0", 0, amperes)
-        self._negative = self._number("[:SOURce]:CURRent[:LEVel]:LIMit:NEGative", "0", -amperes, 0)
+        self._positive = self._number(
+            "[:SOURce]:CURRent[:LEVel]:LIMit[:POSitive][:IMMediate][:AMPLitude]", "0", 0, amperes
+        )
+        self._negative = self._number(
+            "[:SOURce]:CURRent[:LEVel]:LIMit:NEGative[:IMMediate][:AMPLitude]", "0", -amperes, 0
+        )
         self._ocp = self._number("[:SOURce]:CURRent[:OVER]:PROTection[:LEVel]", f"{1.1 * amperes}", 0, 1.1 * amperes)
-        self.setting("[:SOURce]:VOLTage:UNDer:PROTection[:LEVel]", Setting("0"))
-        self.define(":MEASure[:SCALar]:VOLTage[:DC]?", lambda _: f"{self._actual()[0]:.4f}")
-        self.define(":MEASure[:SCALar]:CURRent[:DC]?", lambda _: f"{self._actual()[1]:.4f}")
+        self.keep(KEPT)
+        self.silent(":SENSe:AHOur:RESet", ":SENSe:WHOur:RESet", ":OUTPut:PROTection:CLEar", ":SYSTem:RWLock")
+        for asked in (":MEASure[:SCALar]", ":FETCh[:SCALar]"):
+            self.define(f"{asked}:VOLTage[:DC]?", lambda _: f"{self._actual()[0]:.4f}")
+            self.define(f"{asked}:CURRent[:DC]?", lambda _: f"{self._actual()[1]:.4f}")
+            self.define(f"{asked}:POWer[:DC]?", lambda _: f"{math.prod(self._actual()):.4f}")
+            for counter in ("AHOur", "WHOur"):
+                self.define(f"{asked}:{counter}?", lambda _: "0.0000")  # its counters are not simulated
+            self.define(f"{asked}?", lambda _: self._all())
         self._wire()
 
     def reset(self) -> None:
@@ -74,6 +120,10 @@ class VirtualItech(ScpiServer):
             stage.cell.drive(DriveCurrent(self._amperes.value, self._low.value, self._high.value))
         else:
             stage.cell.drive(OpenCircuit())
+
+    def _all(self) -> str:
+        volts, amperes = self._actual()
+        return f"{volts:.4f},{amperes:.4f},{volts * amperes:.4f},0.0000,0.0000"
 
     def _actual(self) -> tuple[float, float]:
         if self._priority.word != "VOLT":

@@ -7,13 +7,12 @@ Written from the vendor's reference manual 2450-901-01 Rev. B (output-off states
 from __future__ import annotations
 
 import random
-import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 
 from drivers.simulated.clock import Clock
+from drivers.simulated.reading_buffers import DEFAULT_BUFFERS, ReadingBuffers, Sample
 from drivers.simulated.scpi import (
-    ILLEGAL_VALUE,
     LINE_PERIOD_S,
     MISSING,
     OUT_OF_RANGE,
@@ -22,11 +21,12 @@ from drivers.simulated.scpi import (
     BooleanSetting,
     NumberSetting,
     ScpiError,
-    ScpiServer,
-    Setting,
     WordSetting,
-    matches,
+    choice,
+    number,
     short_form,
+    switch,
+    text,
     unquoted,
 )
 from drivers.simulated.source_meter import drive_when_on, is_limited
@@ -37,47 +37,35 @@ RANGES = {
     "VOLT": (0.02, 0.2, 2.0, 20.0, 200.0),  # V
 }
 OVERRANGE = 1.05  # a range reaches 5 % beyond its name
-DEFAULT_BUFFERS = ("DEFBUFFER1", "DEFBUFFER2")
 UNITS = {"CURR": "Amp DC", "VOLT": "Volt DC", "RES": "Ohm"}
-CHANGES_NOTHING = (
-    "[:SENSe[1]]:{}:AVERage[:STATe]",
-    "[:SENSe[1]]:{}:AVERage:COUNt",
-    "[:SENSe[1]]:{}:AVERage:TCONtrol",
-    "[:SENSe[1]]:{}:AZERo[:STATe]",
-    "[:SENSe[1]]:{}:DELay:USER1",
-    "[:SOURce[1]]:{}:DELay",
-    "[:SOURce[1]]:{}:DELay:AUTO",
-    "[:SOURce[1]]:{}:HIGH:CAPacitance",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One reading as a buffer keeps it."""
-
-    time_s: float
-    since_start_s: float
-    sourced: float
-    source_unit: str
-    measured: float
-    unit: str
-
-
-ELEMENTS: dict[str, Callable[[Sample], str]] = {
-    "READing": lambda sample: _number(sample.measured),
-    "SOURce": lambda sample: _number(sample.sourced),
-    "RELative": lambda sample: _number(sample.since_start_s),
-    "SEConds": lambda sample: str(int(sample.time_s)),
-    "FRACtional": lambda sample: f"{sample.time_s % 1:.9f}",
-    "DATE": lambda sample: time.strftime("%m/%d/%Y", time.gmtime(sample.time_s)),
-    "TIME": lambda sample: time.strftime("%H:%M:%S", time.gmtime(sample.time_s)),
-    "TSTamp": lambda sample: time.strftime("%m/%d/%Y %H:%M:%S", time.gmtime(sample.time_s)),
-    "FORMatted": lambda sample: f"{sample.measured:+.5g} {sample.unit.split()[0]}",
-    "SOURFORMatted": lambda sample: f"{sample.sourced:+.5g} {sample.source_unit.split()[0]}",
-    "UNIT": lambda sample: sample.unit,
-    "SOURUNIT": lambda sample: sample.source_unit,
-    "STATus": lambda sample: "0",  # the bits are not simulated
-    "SOURSTATus": lambda sample: "0",
+OF_A_MEASUREMENT = {
+    "[:SENSe[1]]:{}:AVERage[:STATe]": switch("0"),
+    "[:SENSe[1]]:{}:AVERage:COUNt": number("10", 1, 100),
+    "[:SENSe[1]]:{}:AVERage:TCONtrol": choice("REP", "REPeat", "MOVing"),
+    "[:SENSe[1]]:{}:AZERo[:STATe]": switch("1", once=True),
+    "[:SENSe[1]]:{}:RELative": number("0", -210e6, 210e6),
+    "[:SENSe[1]]:{}:RELative:STATe": switch("0"),
+    "[:SENSe[1]]:{}:UNIT": text("OHM"),
+    "[:SENSe[1]]:{}:OCOMpensated": switch("0"),
+    ":DISPlay:{}:DIGits": number("5", 3, 6),
+}
+OF_A_MEASUREMENT |= {f"[:SENSe[1]]:{{}}:DELay:USER{n}": number("0", 0, 10e3) for n in range(1, 6)}
+OF_A_SOURCE = {
+    "[:SOURce[1]]:{}:DELay": number("0", 0, 10e3),
+    "[:SOURce[1]]:{}:DELay:AUTO": switch("1"),
+    "[:SOURce[1]]:{}:HIGH:CAPacitance": switch("0"),
+    "[:SOURce[1]]:{}:PROTection[:LEVel]": choice(
+        "NONE", *(f"PROT{volts}" for volts in (2, 5, 10, 20, 40, 60, 80, 100, 120, 140, 160, 180)), "NONE"
+    ),
+}
+OF_A_SOURCE |= {f"[:SOURce[1]]:{{}}:DELay:USER{n}": number("0", 0, 10e3) for n in range(1, 6)}
+KEPT = {
+    ":FORMat[:DATA]": choice("ASC", "ASCii", "REAL", "SREal"),
+    ":FORMat[:ASCii]:PRECision": number("0", 0, 16),
+    ":FORMat:BORDer": choice("SWAP", "NORMal", "SWAPped"),
+    ":DISPlay:LIGHt:STATe": text("ON50"),
+    ":SYSTem:TIME": text("1430917024"),
+    ":OUTPut[1]:INTerlock:STATe": switch("0"),
 }
 
 
@@ -99,12 +87,13 @@ class SourceFunction:
         return _range_for(self.name, self.level.value if self.autorange.on else self.range.value)
 
 
-class VirtualKeithley2450(ScpiServer):
+class VirtualKeithley2450(ReadingBuffers):
     """Powered on: the output is off in the NORMAL state, which is a 0 V source and discharges a cell.
 
     `noise` scales the noise of the readings, which `seed` makes the same in each run.
     """
 
+    signed = "+"
     identity = "KEITHLEY INSTRUMENTS,MODEL 2450,04096331,1.6.7c"
     highest_A, highest_V = 1.05, 210.0
 
@@ -122,16 +111,18 @@ class VirtualKeithley2450(ScpiServer):
         super().__init__(clock=clock, host=host, port=port)
         self.cell, self.noise, self.language = cell, noise, language
         self._random = random.Random(seed)
-        self._started_s = self.clock.now()
         self._drive: Drive | None = None
-        self._buffers: dict[str, list[Sample]] = {name: [] for name in DEFAULT_BUFFERS}
+        self._sweep: tuple[str, list[float], str] | None = None  # function, levels, buffer
         self._define_output()
         self._define_source()
         self._define_sense()
-        self._define_buffers()
+        self._define_sweeps()
+        self.define_buffers()
         self.define("*LANG?", lambda _: self.language)
-        for header in ("*LANG", ":ABORt", ":DISPlay:SCReen", ":FORMat[:DATA]"):
-            self.define(header, lambda _: None)
+        self.silent("*LANG", ":ABORt", ":DISPlay:SCReen", ":DISPlay:CLEar", ":SYSTem:BEEPer[:IMMediate]")
+        self.silent(":DISPlay:USER1[:TEXT][:DATA]", ":DISPlay:USER2[:TEXT][:DATA]", ":TRIGger:LOAD")
+        self.define(":TRIGger:STATe?", lambda _: "IDLE;IDLE;0")
+        self.keep(KEPT)
         self._wire()
 
     @property
@@ -151,7 +142,8 @@ class VirtualKeithley2450(ScpiServer):
 
     def reset(self) -> None:
         super().reset()
-        self._buffers = {name: [] for name in DEFAULT_BUFFERS}
+        self.reset_buffers()
+        self._sweep = None
         self._wire()
 
     # --- commands
@@ -190,6 +182,7 @@ class VirtualKeithley2450(ScpiServer):
             self.setting(f"[:SOURce[1]]:{name}:RANGe", source.range)
             self.setting(f":OUTPut[1]:{name}:SMODe", source.off_state)
             self.define(f"[:SOURce[1]]:{name}:{limit}[:LEVel]:TRIPped?", self._tripped)
+        self.keep(OF_A_SOURCE, of=("CURRent", "VOLTage"))
 
     def _define_sense(self) -> None:
         words = ("CURRent[:DC]", "VOLTage[:DC]", "RESistance")
@@ -206,24 +199,55 @@ class VirtualKeithley2450(ScpiServer):
             autorange = self.setting(f"[:SENSe[1]]:{word}:RANGe:AUTO", BooleanSetting("1"))
             upper = self.setting(f"[:SENSe[1]]:{word}:RANGe[:UPPer]", NumberSetting("1", low=-210e6, high=210e6))
             upper.on_change = _turning_off(autorange)
-            for header in CHANGES_NOTHING:
-                self.setting(header.format(word), Setting("0"))
+        self.keep(OF_A_MEASUREMENT, of=words)
         self.define("[:SENSe[1]]:AZERo:ONCE", lambda _: None)
 
-    def _define_buffers(self) -> None:
-        for query in (":READ?", ":MEASure?"):
-            self.define(query, self._read)
-        self.define(":FETCh?", self._fetch)
-        self.define(":INITiate[:IMMediate]", lambda _: self._acquire("DEFBUFFER1"))
-        self.define(":TRACe:TRIGger", lambda arguments: self._acquire(self._buffer_name(arguments)))
-        self.define(":TRACe:MAKE", self._make_buffer)
-        self.define(":TRACe:DELete", self._delete_buffer)
-        self.define(":TRACe:CLEar", lambda arguments: self._buffer(arguments).clear())
-        self.define(":TRACe:ACTual[:END]?", lambda arguments: str(len(self._buffer(arguments))))
-        self.define(":TRACe:ACTual:STARt?", lambda arguments: str(min(1, len(self._buffer(arguments)))))
-        self.define(":TRACe:DATA?", self._data)
-        self.define(":TRACe:POINts", lambda _: None)
-        self.define(":TRACe:POINts?", lambda _: "100000")
+    def _define_sweeps(self) -> None:
+        self._lists: dict[str, list[float]] = {"CURR": [], "VOLT": []}
+        self.define(":INITiate[:IMMediate]", lambda _: self._initiate())
+        for word in ("CURRent", "VOLTage"):
+            name, root = short_form(word), f"[:SOURce[1]]:SWEep:{word}"
+            self.define(f"{root}:LINear", partial(self._put_sweep, name, by_step=False))
+            self.define(f"{root}:LINear:STEP", partial(self._put_sweep, name, by_step=True))
+            self.define(f"{root}:LIST", partial(self._put_list_sweep, name))
+            self.define(f"[:SOURce[1]]:LIST:{word}", partial(self._put_list, name))
+            self.define(f"[:SOURce[1]]:LIST:{word}?", partial(self._told_list, name))
+
+    def _put_list(self, name: str, given: Arguments) -> None:
+        self._lists[name] = [float(level) for level in given]
+
+    def _told_list(self, name: str, given: Arguments) -> str:
+        return ",".join(f"{level:.6E}" for level in self._lists[name])
+
+    def _put_list_sweep(self, name: str, given: Arguments) -> None:
+        self._sweep = name, self._lists[name], DEFAULT_BUFFERS[0]
+
+    def _put_sweep(self, name: str, given: Arguments, *, by_step: bool) -> None:
+        """Start, stop, number of points (or step); the ninth argument names the buffer."""
+        if len(given) < 3:
+            raise ScpiError(*MISSING)
+        start, stop, third = (float(argument) for argument in given[:3])
+        if third <= 0:
+            raise ScpiError(*OUT_OF_RANGE)
+        count = round(abs(stop - start) / third) + 1 if by_step else int(third)
+        if count < 2:
+            raise ScpiError(*OUT_OF_RANGE)
+        levels = [start + (stop - start) * i / (count - 1) for i in range(count)]
+        self._sweep = name, levels, unquoted(given[8]).upper() if len(given) > 8 else DEFAULT_BUFFERS[0]
+
+    def _initiate(self) -> None:
+        """Run the sweep that was set up, which switches the output on and off again; without one, take a reading."""
+        if self._sweep is None:
+            self.acquire(DEFAULT_BUFFERS[0])
+            return
+        name, levels, buffer = self._sweep
+        self._function.put(name)
+        self._output.put("1")
+        for level in levels:
+            self._source[name].level.put(f"{level}")
+            self._wire()
+            self.append(buffer, self.sample())
+        self._turn_off()
 
     # --- source
 
@@ -275,7 +299,10 @@ class VirtualKeithley2450(ScpiServer):
 
     # --- readings
 
-    def _sample(self) -> Sample:
+    def samples_of_one_trigger(self) -> int:
+        return int(self._count.value)
+
+    def sample(self) -> Sample:
         measured = self._measured.word.removesuffix("[:DC]")
         self.clock.sleep(2 * self._nplc[self._measured.word].value * LINE_PERIOD_S)  # one more for the autozero
         voltage_V, current_A = (0.0, 0.0) if isinstance(self._drive, OpenCircuit) else self.cell.terminals()
@@ -285,53 +312,11 @@ class VirtualKeithley2450(ScpiServer):
         source = self._present
         return Sample(
             time_s=self.clock.now(),
-            since_start_s=self.clock.now() - self._started_s,
             sourced=values[self._function.word] if source.readback.on else source.level.value,
             source_unit=UNITS[self._function.word],
             measured=values[measured],
             unit=UNITS[measured],
         )
-
-    def _acquire(self, name: str) -> None:
-        self._buffers[name] += [self._sample() for _ in range(int(self._count.value))]
-
-    def _read(self, arguments: Arguments) -> str:
-        self._acquire(self._buffer_name(arguments))
-        return self._fetch(arguments)
-
-    def _fetch(self, arguments: Arguments) -> str:
-        samples = self._buffer(arguments)
-        if not samples:
-            raise ScpiError(*OUT_OF_RANGE)
-        return _told(samples[-1:], arguments[1:])
-
-    def _data(self, arguments: Arguments) -> str:
-        if len(arguments) < 2:
-            raise ScpiError(*MISSING)
-        first, last = (int(argument) for argument in arguments[:2])
-        samples = self._buffer(arguments[2:])
-        if not 1 <= first <= last <= len(samples):
-            raise ScpiError(*OUT_OF_RANGE)
-        return _told(samples[first - 1 : last], arguments[3:])
-
-    def _buffer_name(self, arguments: Arguments) -> str:
-        name = unquoted(arguments[0]).upper() if arguments else DEFAULT_BUFFERS[0]
-        if name not in self._buffers:
-            raise ScpiError(*ILLEGAL_VALUE)
-        return name
-
-    def _buffer(self, arguments: Arguments) -> list[Sample]:
-        return self._buffers[self._buffer_name(arguments)]
-
-    def _make_buffer(self, arguments: Arguments) -> None:
-        if not arguments:
-            raise ScpiError(*MISSING)
-        self._buffers[unquoted(arguments[0]).upper()] = []
-
-    def _delete_buffer(self, arguments: Arguments) -> None:
-        if (name := self._buffer_name(arguments)) in DEFAULT_BUFFERS:
-            raise ScpiError(*ILLEGAL_VALUE)
-        del self._buffers[name]
 
 
 class VirtualKeithley2460(VirtualKeithley2450):
@@ -341,25 +326,9 @@ class VirtualKeithley2460(VirtualKeithley2450):
     highest_A, highest_V = 7.0, 100.0
 
 
-def _told(samples: Iterable[Sample], elements: Arguments) -> str:
-    chosen = [_element(word) for word in elements] or [ELEMENTS["READing"]]
-    return ",".join(tell(sample) for sample in samples for tell in chosen)
-
-
-def _element(word: str) -> Callable[[Sample], str]:
-    for notation, tell in ELEMENTS.items():
-        if matches(notation, word):
-            return tell
-    raise ScpiError(*ILLEGAL_VALUE)
-
-
 def _range_for(name: str, value: float) -> float:
     return next((scale for scale in RANGES[name] if abs(value) <= OVERRANGE * scale), RANGES[name][-1])
 
 
 def _turning_off(switch: BooleanSetting) -> Callable[[], None]:
     return lambda: switch.put("0")
-
-
-def _number(value: float) -> str:
-    return f"{value:+.6E}"

@@ -7,11 +7,12 @@ keithleyDMM6500 with its recorded tests, QCoDeS' driver.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from drivers.simulated.clock import Clock
 from drivers.simulated.keithley_daq6510 import VirtualKeithleyDaq6510
 from drivers.simulated.multimeter import Sensor
-from drivers.simulated.scpi import OUT_OF_RANGE, ScpiError, channels_in
+from drivers.simulated.scpi import OUT_OF_RANGE, Arguments, ScpiError, channels_in
 
 CARD_CHANNELS = 10
 
@@ -28,6 +29,7 @@ class VirtualKeithleyDmm6500(VirtualKeithleyDaq6510):
         scanner_card: bool = True,
         terminals: str = "REAR",
         language: str = "SCPI",
+        line_Hz: int = 50,
         clock: Clock | None = None,
         noise: float = 1e-5,
         seed: int = 6500,
@@ -38,6 +40,7 @@ class VirtualKeithleyDmm6500(VirtualKeithleyDaq6510):
             sensors,
             terminals=terminals,
             language=language,
+            line_Hz=line_Hz,
             clock=clock,
             noise=noise,
             seed=seed,
@@ -47,6 +50,8 @@ class VirtualKeithleyDmm6500(VirtualKeithleyDaq6510):
         self.card_channels = CARD_CHANNELS if scanner_card else 0
         card = "2000,10-Chan Mux,0.0.0a,00000000" if scanner_card else "Empty Slot"
         self.define(":SYSTem:CARD1:IDN?", lambda _: card)
+        for header, told in (("VCHannel[:STARt]", "1"), ("VCHannel:END", "10"), ("VMAX", "110"), ("MULTiplex", "1")):
+            self.define(f":SYSTem:CARD1:{header}?", partial(_of_the_card, told if scanner_card else "0"))
 
     def channels(self, text: str) -> list[int]:
         """Those that exist, of a channel list."""
@@ -54,3 +59,7 @@ class VirtualKeithleyDmm6500(VirtualKeithleyDaq6510):
         if not all(1 <= channel <= self.card_channels for channel in channels):
             raise ScpiError(*OUT_OF_RANGE)
         return channels
+
+
+def _of_the_card(told: str, arguments: Arguments) -> str:
+    return told

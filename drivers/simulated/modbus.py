@@ -34,6 +34,10 @@ class VirtualModbus(VirtualInstrument):
             while (reply := take(pending)) is not None:
                 connection.sendall(reply)
 
+    def hears(self, unit: int) -> bool:
+        """Whether a TCP frame to `unit` is answered."""
+        return unit in (0, 255, self.unit_id)
+
     def take_rtu(self, pending: bytearray) -> bytes | None:
         """Remove one request frame from `pending`; the answer (b'' where none is due), None while incomplete."""
         if len(pending) < 8:
@@ -62,7 +66,7 @@ class VirtualModbus(VirtualInstrument):
             return None
         request = bytes(pending[7 : 6 + length])
         del pending[: 6 + length]
-        if unit not in (0, 255, self.unit_id):
+        if not self.hears(unit):
             return b""
         reply = self.answer(request)
         return struct.pack(">HHHB", transaction, 0, len(reply) + 1, unit) + reply

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar
+from functools import cache, partial
+from typing import ClassVar, TypeAlias, TypeVar
 
 from drivers.simulated.clock import Clock, ScaledClock
 from drivers.simulated.server import LineInstrument
@@ -20,6 +21,7 @@ Arguments = Sequence[str]
 Action = Callable[[Arguments], "str | None"]
 
 OVERFLOW = 9.9e37
+OVERRANGE = 1.2  # how far beyond its name a range reaches at most
 LINE_PERIOD_S = 0.02
 
 
@@ -30,6 +32,9 @@ class ScpiError(Exception):
         self.code, self.text = code, text
         super().__init__(f"{code} {text}")
 
+
+OPERATION_COMPLETE, EXECUTION_ERROR, COMMAND_ERROR, POWER_ON = 1, 16, 32, 128  # of the event register
+ERROR_AVAILABLE = 4  # of the status byte
 
 UNDEFINED_HEADER = (-113, "Undefined header")
 NOT_ALLOWED = (-108, "Parameter not allowed")
@@ -72,12 +77,7 @@ class NumberSetting(Setting):
     allowed: Callable[[float], bool] = field(default=lambda value: True, repr=False)
 
     def put(self, text: str) -> None:
-        value = self._named(text)
-        if value is None:
-            try:
-                value = float(text)
-            except ValueError:
-                raise ScpiError(*TYPE) from None
+        value = self._number(text)
         if not (self.low <= value <= self.high and self.allowed(value)):
             raise ScpiError(*OUT_OF_RANGE)
         self.value = value
@@ -88,6 +88,13 @@ class NumberSetting(Setting):
             raise ScpiError(*ILLEGAL_VALUE)
         return f"{named:g}" if named == 0 or abs(named) >= 1e-4 else f"{named:.6E}"
 
+    def _number(self, text: str) -> float:
+        named = self._named(text)
+        try:
+            return float(text) if named is None else named
+        except ValueError:
+            raise ScpiError(*TYPE) from None
+
     def _named(self, text: str) -> float | None:
         word = text.strip().upper()
         names = {"MIN": self.low, "MINIMUM": self.low, "MAX": self.high, "MAXIMUM": self.high}
@@ -96,10 +103,12 @@ class NumberSetting(Setting):
 
 @dataclass
 class BooleanSetting(Setting):
-    """ON, OFF, 1 or 0; told as 1 or 0."""
+    """ON, OFF, 1 or 0; told as 1 or 0. With `once`, ONCE does what it does and leaves it off."""
+
+    once: bool = False
 
     def put(self, text: str) -> None:
-        states = {"ON": True, "1": True, "OFF": False, "0": False}
+        states = {"ON": True, "1": True, "OFF": False, "0": False} | ({"ONCE": False} if self.once else {})
         if text.strip().upper() not in states:
             raise ScpiError(*ILLEGAL_VALUE)
         self.on = states[text.strip().upper()]
@@ -126,7 +135,45 @@ class WordSetting(Setting):
         return self.told(self.word)
 
 
+@dataclass
+class RangeSetting(NumberSetting):
+    """A measuring range: the least that holds what is asked for, one of `ranges` in ascending order."""
+
+    ranges: Sequence[float] = ()
+
+    def __post_init__(self) -> None:
+        self.low, self.high = self.ranges[0], self.ranges[-1]
+        super().__post_init__()
+
+    def put(self, text: str) -> None:
+        wanted = abs(self._number(text))
+        if wanted > OVERRANGE * self.high:
+            raise ScpiError(*OUT_OF_RANGE)
+        self.value = next((scale for scale in self.ranges if wanted <= scale), self.high)
+
+
 AnySetting = TypeVar("AnySetting", bound=Setting)
+MakeSetting: TypeAlias = Callable[[], Setting]
+
+
+def number(default: str, low: float, high: float) -> MakeSetting:
+    return partial(NumberSetting, default, low=low, high=high)
+
+
+def switch(default: str, once: bool = False) -> MakeSetting:
+    return partial(BooleanSetting, default, once=once)
+
+
+def a_range(default: str, *ranges: float) -> MakeSetting:
+    return partial(RangeSetting, default, ranges=ranges)
+
+
+def choice(default: str, *words: str) -> MakeSetting:
+    return partial(WordSetting, default, words=words)
+
+
+def text(default: str) -> MakeSetting:
+    return partial(Setting, default)
 
 
 # --- the server
@@ -137,14 +184,17 @@ class ScpiServer(LineInstrument):
 
     identity: str
     queue_length: ClassVar[int] = 20
+    joined_from_root: ClassVar[bool] = False  # True: the header of a joined command is whole, as some makers have it
 
     def __init__(self, *, clock: Clock | None = None, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__(host, port)
         self.clock: Clock = clock or ScaledClock()
         self.received: list[str] = []
-        self._actions: list[tuple[re.Pattern[str], Action]] = []
+        self._actions: list[tuple[re.Pattern[str], bool, Action]] = []  # header, whether it asks, what it does
+        self._found: dict[str, Action | None] = {}
         self._settings: list[Setting] = []
         self._errors: deque[tuple[int, str]] = deque()
+        self._events = POWER_ON
         self._one_at_a_time = threading.RLock()
         self._define_common_commands()
 
@@ -152,7 +202,9 @@ class ScpiServer(LineInstrument):
 
     def define(self, header: str, action: Action) -> None:
         """`action` gets the arguments as text; what it returns is the answer."""
-        self._actions.append((re.compile(header_pattern(header)), action))
+        command = header.removesuffix("?")
+        self._actions.insert(0, (compiled(command), command != header, action))  # a subclass's before its base's
+        self._found.clear()
 
     def setting(self, header: str, setting: AnySetting) -> AnySetting:
         """Define `header` and its query. A change calls the setting's `on_change`."""
@@ -169,6 +221,17 @@ class ScpiServer(LineInstrument):
         self.define(header + "?", setting.get)
         self._settings.append(setting)
         return setting
+
+    def keep(self, settings: Mapping[str, MakeSetting], of: Iterable[str] = ("",)) -> None:
+        """Settings that are kept and told and change nothing in the simulation; `{}` is each of `of` in turn."""
+        for word in of:
+            for header, make in settings.items():
+                self.setting(header.format(word), make())
+
+    def silent(self, *headers: str) -> None:
+        """Commands without an answer that change nothing in the simulation."""
+        for header in headers:
+            self.define(header, lambda _: None)
 
     def no_error(self) -> str:
         return '0,"No error"'
@@ -201,8 +264,8 @@ class ScpiServer(LineInstrument):
         header = header.upper()
         if header.lstrip(":").startswith("*"):
             candidates = [header.lstrip(":")]
-        elif header.startswith(":"):
-            candidates = [header]
+        elif header.startswith(":") or self.joined_from_root:
+            candidates = [f":{header.lstrip(':')}"]
         else:
             candidates = [f"{path}:{header}", f":{header}"]
         try:
@@ -213,12 +276,27 @@ class ScpiServer(LineInstrument):
             raise ScpiError(*UNDEFINED_HEADER)
         except ScpiError as error:
             self._report(error.code, error.text)
-            return path, None
+        except ValueError:  # a number was expected
+            self._report(*TYPE)
+        except IndexError:  # an argument was expected
+            self._report(*MISSING)
+        return path, None
 
     def _find(self, header: str) -> Action | None:
-        return next((action for pattern, action in self._actions if pattern.fullmatch(header)), None)
+        if header not in self._found:
+            command = header.removesuffix("?")
+            self._found[header] = next(
+                (
+                    action
+                    for pattern, asks, action in self._actions
+                    if asks == (command != header) and pattern.fullmatch(command)
+                ),
+                None,
+            )
+        return self._found[header]
 
     def _report(self, code: int, text: str) -> None:
+        self._note_event(COMMAND_ERROR if -200 < code <= -100 else EXECUTION_ERROR)
         if len(self._errors) < self.queue_length:
             self._errors.append((code, text))
         else:
@@ -227,12 +305,15 @@ class ScpiServer(LineInstrument):
     def _define_common_commands(self) -> None:
         self.define("*IDN?", lambda _: self.identity)
         self.define("*RST", lambda _: self.reset())
-        self.define("*CLS", lambda _: self._errors.clear())
+        self.define("*CLS", lambda _: self._clear_status())
         self.define("*OPC?", lambda _: "1")
-        for silent in ("*OPC", "*WAI", "*TRG", "*SRE", "*ESE", ":STATus:PRESet", ":SYSTem:BEEPer[:IMMediate]"):
-            self.define(silent, lambda _: None)
-        for zero in ("*ESR?", "*STB?", "*SRE?", "*ESE?"):
-            self.define(zero, lambda _: "0")
+        self.define("*OPC", lambda _: self._note_event(OPERATION_COMPLETE))
+        self.define("*ESR?", lambda _: self._tell_events())
+        self.define("*STB?", lambda _: str(ERROR_AVAILABLE if self._errors else 0))
+        self.define("*TST?", lambda _: "0")
+        self.silent("*WAI", "*TRG", "*SAV", "*RCL", ":STATus:PRESet")
+        self.keep({"*SRE": number("0", 0, 255), "*ESE": number("0", 0, 255)})
+        self.define(":SYSTem:VERSion?", lambda _: "1999.0")
         for queue in (":SYSTem:CLEar", ":STATus:QUEue:CLEar", ":STATus:CLEar"):
             self.define(queue, lambda _: self._errors.clear())
         for queue in (":SYSTem:ERRor[:NEXT]?", ":STATus:QUEue[:NEXT]?"):
@@ -240,11 +321,29 @@ class ScpiServer(LineInstrument):
         self.define(":SYSTem:ERRor:COUNt?", lambda _: str(len(self._errors)))
         self.define(":SYSTem:LFRequency?", lambda _: "50")
 
+    def _clear_status(self) -> None:
+        self._errors.clear()
+        self._events = 0
+
+    def _note_event(self, bit: int) -> None:
+        self._events |= bit
+
+    def _tell_events(self) -> str:
+        """The event register of IEEE 488.2, which is cleared by reading it."""
+        events, self._events = self._events, 0
+        return str(events)
+
     def _next_error(self) -> str:
         return self.error(*self._errors.popleft()) if self._errors else self.no_error()
 
 
 # --- notation
+
+
+@cache
+def compiled(notation: str) -> re.Pattern[str]:
+    """Kept: an instrument has hundreds, and many instruments are made."""
+    return re.compile(header_pattern(notation))
 
 
 def header_pattern(notation: str) -> str:
@@ -260,7 +359,7 @@ def header_pattern(notation: str) -> str:
 
 def matches(notation: str, text: str) -> bool:
     """Whether `text`, in quotes or not, is the word `notation` in its short or long form."""
-    return re.fullmatch(header_pattern(notation), unquoted(text).upper()) is not None
+    return compiled(notation).fullmatch(unquoted(text).upper()) is not None
 
 
 def short_form(word: str) -> str:
@@ -288,6 +387,11 @@ def split_outside(text: str, separator: str) -> list[str]:
 
 def unquoted(text: str) -> str:
     return text.strip().strip("\"'")
+
+
+def block(text: str) -> str:
+    """Of definite length, as IEEE 488.2 has it: '#14abcd'."""
+    return f"#{len(str(len(text)))}{len(text)}{text}"
 
 
 def channels_in(text: str) -> list[int]:

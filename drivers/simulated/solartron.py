@@ -116,6 +116,7 @@ class Analyser:
 
     def __init__(self, potentiostat: Potentiostat, clock: Clock, noise: random.Random, relative_noise: float) -> None:
         self.potentiostat, self.clock = potentiostat, clock
+        self.alone = False  # its own generator and current input are at the cell, without the potentiostat
         self.noise, self.relative_noise = noise, relative_noise
         self.settings = {"FR": "1.0E+3", "VA": "0", "IS": "1", "SO": "1,3", "CV": "0", "CZ": "0", "OP": "2,0"}
         self.unknown: list[str] = []
@@ -175,6 +176,8 @@ class Analyser:
 
     def _impedance(self, frequency: float) -> complex:
         potentiostat = self.potentiostat
+        if self.alone:
+            return potentiostat.cell.impedance(frequency) if float(self.settings["VA"]) else complex(math.nan)
         amplitude = float(self.settings["VA"]) * (0.01 if potentiostat.settings["PI"] == 1 else 1.0)
         if not potentiostat.polarised or amplitude == 0:
             return complex(math.nan)
@@ -189,18 +192,22 @@ class Analyser:
         settings = self.potentiostat.settings
         gain = (10.0 if settings.get("VX") else 1.0) / (10.0 if settings.get("IX") else 1.0)
         a, b, error = 0.0, 0.0, OVERLOAD
-        if not cmath.isnan(z) and self.settings["SO"] in ("1,2", "2,1"):
+        if self.alone and self.settings["SO"] == "1,3" and not cmath.isnan(z):  # Z = V1/I
+            a, b, error = z.real, z.imag, 0
+        elif not self.alone and not cmath.isnan(z) and self.settings["SO"] in ("1,2", "2,1"):
             ratio = z / self.potentiostat.resistor_ohm * gain
             ratio = ratio if self.settings["SO"] == "1,2" else 1 / ratio
             a, b, error = ratio.real, ratio.imag, 0
-            if self.settings["CV"] == "1":
-                a, b = abs(ratio), math.degrees(cmath.phase(ratio))
+        if not error and "1" in (self.settings["CV"], self.settings["CZ"] if self.alone else ""):
+            a, b = cmath.polar(complex(a, b))
+            b = math.degrees(b)
         return f"{frequency:+.7E},{a:+.4E},{b:+.4E},{error},00\r\n".encode()
 
 
 class VirtualSolartron(VirtualInstrument):
     """The pair on one bus: 1260 at `analyser`, 1287 at `potentiostat`. One bus, whoever is connected.
 
+    With `analyser_alone` the cell is at the 1260's own generator and current input instead (Z = V1/I).
     `heard` is what each GPIB address was told, in order. `noise` is the relative noise of either part
     of the impedance.
     """
@@ -215,6 +222,7 @@ class VirtualSolartron(VirtualInstrument):
         analyser: int = 4,
         potentiostat: int = 6,
         noise: float = 0.002,
+        analyser_alone: bool = False,
         seed: int = 0,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -224,6 +232,7 @@ class VirtualSolartron(VirtualInstrument):
         source = random.Random(seed)
         self.potentiostat = Potentiostat(cell, source)
         self.analyser = Analyser(self.potentiostat, clock or ScaledClock(), source, noise)
+        self.analyser.alone = analyser_alone
         self.bus: dict[int, GpibDevice] = {analyser: self.analyser, potentiostat: self.potentiostat}
         self.heard: list[tuple[int, str]] = []
         self._controller = {"addr": "0", "mode": "1", "auto": "1", "eoi": "1", "eos": "0", "eot_enable": "0",

@@ -92,19 +92,32 @@ class VirtualScpiSwitch(ScpiServer):
         self.told: set[int] = set()
         self.define("[:ROUTe]:CLOSe", lambda given: self._operate(given, close=True))
         self.define("[:ROUTe]:OPEN", lambda given: self._operate(given, close=False))
+        self.define("[:ROUTe]:CLOSe:EXCLusive", self._close_alone)
+        self.define("[:ROUTe]:DONE?", lambda _: "1")
         self.define("[:ROUTe]:CLOSe?", lambda given: self._states(given, "1", "0"))
         self.define("[:ROUTe]:OPEN?", lambda given: self._states(given, "0", "1"))
 
     def reset(self) -> None:
         super().reset()
-        for channel in sorted(self.told):
-            self.contacts.tell(channel, close=False)
-        self.told.clear()
+        self._open_all()
 
     def _operate(self, given: Arguments, *, close: bool) -> None:
         for channel in self._channels(given):
             (self.told.add if close else self.told.discard)(channel)
             self.contacts.tell(channel, close)
+
+    def _close_alone(self, given: Arguments) -> None:
+        """Open whatever is closed, then close these."""
+        wanted = self._channels(given)
+        self._open_all()
+        for channel in wanted:
+            self.told.add(channel)
+            self.contacts.tell(channel, close=True)
+
+    def _open_all(self) -> None:
+        for channel in sorted(self.told):
+            self.contacts.tell(channel, close=False)
+        self.told.clear()
 
     def _states(self, given: Arguments, closed: str, opened: str) -> str:
         return ",".join(closed if channel in self.told else opened for channel in self._channels(given))

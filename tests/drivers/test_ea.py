@@ -79,7 +79,7 @@ def test_the_virtual_instrument_answers_the_makers_frames():
     assert registers.answer_rtu(broken)[:3] == frame("01 86 05")
     with VirtualEaModbusTcp(PowerStage(FixedCell(), volts=500.0)) as tcp:
         asked = frame("47 11 00 00 00 06 00 03 00 79 00 02")
-        assert tcp.answer(asked) == frame("47 11 00 00 00 07 00 03 04 43 FA 00 00")
+        assert tcp.take_tcp(bytearray(asked)) == frame("47 11 00 00 00 07 00 03 04 43 FA 00 00")
 
 
 class Frames(VirtualInstrument):
@@ -272,11 +272,41 @@ def test_scpi_a_protection_that_reads_back_otherwise_is_not_safe():
         assert instrument.finished()
 
 
-@pytest.mark.parametrize("owner", ["LOCAL", "NONE"])
-def test_scpi_an_instrument_that_others_hold_is_told(owner):
-    opening = SCPI_OPENING.partition("< REMOTE")[0] + f"< {owner}"
+def test_scpi_a_value_told_too_coarsely_proves_nothing():
+    coarse = CHARGE.partition("< 5.80V")[0] + "< 6 V\n> OUTP OFF\n> OUTP?\n< OFF"
+    with Scripted(SCPI_OPENING + coarse) as instrument:
+        supply = EaScpi(instrument.address, pause_s=0.0, timeout_s=1)
+        with pytest.raises(NotSafe, match=r"VOLT:PROT was set to 5\.8 V and reads back 6 V"):
+            supply.apply(Current(10.0), LIMITS)
+        supply.leave()
+        assert instrument.finished()
+
+
+@pytest.mark.parametrize(("owner", "asked"), [("LOCAL", 1), ("NONE", 3)])
+def test_scpi_an_instrument_that_others_hold_is_told(owner, asked):
+    opening = SCPI_OPENING.partition("> SYST:LOCK:OWN?")[0] + f"> SYST:LOCK:OWN?\n< {owner}\n" * asked
     with Scripted(opening) as instrument, pytest.raises(Refused, match=f"'{owner}' has it .*front panel"):
         EaScpi(instrument.address, pause_s=0.0, timeout_s=1)
+
+
+def test_scpi_remote_control_that_is_told_of_a_moment_late():
+    """As one PS 9000 T does: its display says remote already, its first answer NONE."""
+    late = SCPI_OPENING.replace("< REMOTE", "< NONE\n> SYST:LOCK:OWN?\n< REMOTE")
+    with Scripted(late) as instrument:
+        EaScpi(instrument.address, pause_s=0.0, timeout_s=1).leave()
+        assert instrument.finished()
+
+
+def test_scpi_values_without_their_units_as_some_firmware_tells_them():
+    bare = SCPI_OPENING.replace("80.00 V", "80.00").replace("120.0A", "120").replace("5.00 kW", "5000")
+    reading = "> MEAS:ARR?\n< 3.92, -10.0, -39\n> STAT:OPER:COND?\n< 512\n> OUTP?\n< ON"
+    with Scripted(bare + reading) as instrument:
+        supply = EaScpi(instrument.address, pause_s=0.0, timeout_s=1)
+        assert supply.nominal == {"V": 80.0, "A": 120.0, "W": 5000.0}
+        measured = supply.measure()
+        assert (measured.voltage_V, measured.current_A) == (3.92, -10.0)
+        supply.leave()
+        assert instrument.finished()
 
 
 @pytest.mark.parametrize("reply", ["3.7", "3.70V, 1.0A", "3.70V, 1.0A, 4V", "nanV, 1.0A, 4W", "3.70V, 9.9E37A, 4W"])
