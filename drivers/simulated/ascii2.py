@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import Unpack
 
-from drivers.simulated.air import Air
-from drivers.simulated.clock import Clock, ScaledClock
+from drivers.simulated.air import ChamberOptions, Follow, VirtualChamber
+from drivers.simulated.clock import Clock
 from drivers.simulated.server import LineInstrument
 
 
-class VirtualAscii2(LineInstrument, Air):
+class VirtualAscii2(VirtualChamber, LineInstrument):
     """Temperature and humidity, and 32 digits of which `start_digit` starts it."""
 
     resource = "socket://{host}:{port}"
     terminator = b"\r"
 
     def __init__(
-        self,
-        clock: Clock | None = None,
-        follow: Sequence[Callable[[float], None]] = (),
-        *,
-        start_digit: int = 1,
-        time_constant_s: float = 600.0,
-        ambient_degC: float = 25.0,
-        host: str = "127.0.0.1",
-        port: int = 0,
+        self, clock: Clock | None = None, follow: Follow = (), *, start_digit: int = 1, **more: Unpack[ChamberOptions]
     ) -> None:
-        LineInstrument.__init__(self, host, port)
-        Air.__init__(self, clock or ScaledClock(), follow, time_constant_s=time_constant_s, ambient_degC=ambient_degC)
+        super().__init__(clock, follow, **more)
         self.start_digit = start_digit
-        self.set_points = [ambient_degC, 50.0]
+        self.set_points = [self.ambient_degC, 50.0]
         self.digits = "0" * 32
         self.received: list[str] = []
 
