@@ -154,6 +154,30 @@ def test_a_balance_is_tared_and_knows_the_place() -> None:
         assert scale.read_force() is NoReading.OVERLOAD
 
 
+def test_the_manuals_own_example_of_a_tare_is_one() -> None:
+    with Heart(balance("T S      52.1873 g", "T")) as heart, MtSicsBalance(heart.address, timeout_s=0.3) as scale:
+        scale.tare()
+    assert heart.received == ["I2", "I4", "T"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("I1", 'I1 A "01" "2.30" "2.22" "" ""'),
+        ("I11", 'I11 A "MS6002S"'),
+        ("ZI", "ZI S"),
+        ("Z", "Z A"),
+        ("TA", "TA A       0.00 g"),
+        ("TI", "TI S    1000.00 g"),
+        ("TAC", "TAC A"),
+        ("SIX", "ES"),
+    ],
+)
+def test_the_virtual_balance_answers_what_public_clients_ask(line: str, said: str) -> None:
+    with VirtualMtSics(lambda: kgf) as virtual:
+        assert virtual.answer(line) == said
+
+
 def test_a_line_of_the_print_key_is_no_answer() -> None:
     class Chatty(VirtualMtSics):
         def answer(self, line: str) -> str | None:
