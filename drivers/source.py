@@ -73,7 +73,7 @@ class CellSource(ABC):
         self.check(setpoint, protection)
         try:
             self.go_to(setpoint, protection)
-        except InstrumentError as error:
+        except BaseException as error:
             self._off_after(error)
             raise
         self._asked = setpoint
@@ -95,7 +95,7 @@ class CellSource(ABC):
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _off_after(self, error: InstrumentError) -> None:
+    def _off_after(self, error: BaseException) -> None:
         try:
             self.off()
         except InstrumentError as second:

@@ -126,8 +126,8 @@ class VirtualMaccor(VirtualInstrument):
         raise MacNetError("Invalid FClass")
 
     def _of_channels(self, number: int, first: int, count: int) -> dict[str, Any]:
-        """What the maker's help lists under (4, 1), (4, 2), (4, 3) and (4, 9): one item for each of `count` channels."""
-        if not (0 <= first and 0 < count <= FURTHEST_CHANNELS and first + count <= len(self.channels)):
+        """As (4, 1), (4, 2), (4, 3) and (4, 9) of the help text: one item for each of `count` channels."""
+        if not (first >= 0 and 0 < count <= FURTHEST_CHANNELS and first + count <= len(self.channels)):
             raise MacNetError("Illegal value")
         shown = [self._readings(channel.show()) for channel in self.channels[first : first + count]]
         name, keys = {
