@@ -252,7 +252,7 @@ def test_memmert_of_each_firmware(firmware: dict[str, bool]) -> None:
 def test_a_memmert_that_says_more_than_it_was_asked() -> None:
     class Talkative(VirtualMemmert):
         def _body(self, path: str) -> str:
-            return '{"Time": "2026-08-30T18:00:00", "Temp1Read": 21.5, "Temp4Read": "N/D", "TempSet_Range": {"min": 0, "max": 70}}'
+            return '{"Temp1Read": 21.5, "Temp4Read": "N/D", "TempSet_Range": {"min": 0, "max": 70}}'
 
     with Talkative(ManualClock()) as virtual, MemmertChamber(virtual.address, **LIMITS) as chamber:
         assert chamber.read_temperature_degC() == 21.5
