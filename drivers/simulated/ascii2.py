@@ -25,15 +25,20 @@ class VirtualAscii2(VirtualChamber, LineInstrument):
         self.received: list[str] = []
 
     def answer(self, line: str) -> str | None:
+        line = line.strip("\n")  # some clients end with CR and LF
         self.received.append(line)
         self.go_on(self.set_points[0] if self.digits[self.start_digit] == "1" else None)
         if line == "$01I":
             pairs = zip(self.set_points, (self.temperature_degC, 48.5), strict=True)
             return " ".join(f"{value:06.1f}" for pair in pairs for value in pair) + f" {self.digits}"
         if line.startswith("$01E "):
-            *values, digits = line.removeprefix("$01E ").split(" ")
-            if len(values) == len(self.set_points) and len(digits) == 32:
-                self.set_points = [float(value) for value in values]
-                self.digits = digits
+            *values, last = line.removeprefix("$01E ").split(" ")
+            digits = (
+                last if len(last) == 32 else None
+            )  # one public client leaves them away, and all but the first value
+            values += [last] if digits is None else []
+            if len(values) == len(self.set_points) or digits is None:
+                self.set_points[: len(values)] = [float(value) for value in values]
+                self.digits = digits or self.digits
                 return "0"
         return None
