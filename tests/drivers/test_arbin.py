@@ -168,7 +168,7 @@ def test_the_virtual_cycler_takes_a_variable_as_recorded(arbin, cycler):
 
 def test_a_name_that_the_last_test_had_is_refused(arbin, cycler, clock):
     arbin.start_procedure("14", "rest", "run-1", LIMITS)
-    clock.advance(3601.0)
+    clock.sleep(3601.0)
     assert arbin.procedure_status(["14"])["14"].state is CyclerState.FINISHED
     before = len(cycler.requests)
     with pytest.raises(Refused, match="its last test was 'run-1' too; nothing was started"):
