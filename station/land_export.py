@@ -80,9 +80,8 @@ def read_export(content: bytes) -> Export:
     clock, in_records = _Clock(start), True
     for index, fields in enumerate(lines[first + 1 :], start=first + 1):
         if _is_heading(fields):  # of the records again, over the next cycle, or of what sums up a cycle or a step
-            found = _columns(fields)
-            in_records = all(name in found for name in NEEDED)
-            columns = found if in_records else columns
+            in_records = _is_of_records(fields)
+            columns = _columns(fields) if in_records else columns
         elif in_records and any(any(c.isdigit() for c in field) for field in fields):
             if len(fields) == 1 and index + 1 < len(lines):
                 continue  # a caption
@@ -127,22 +126,22 @@ def _text_lines(text: str) -> list[list[str]]:
 
 def _sheet_lines(content: bytes) -> list[list[str]]:
     """Of all sheets of a workbook, one below the other."""
+    import pandas as pd  # takes a second to load, and few files need it
+
     try:
-        import openpyxl
+        sheets = pd.read_excel(io.BytesIO(content), sheet_name=None, header=None, dtype=object)
     except ImportError:
         raise ExportError("it is an Excel workbook, which openpyxl reads: pip install 'cellstation[files]'") from None
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        return [[_cell(cell) for cell in row] for sheet in book for row in sheet.iter_rows(values_only=True)]
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise ExportError(f"it is an Excel workbook that cannot be read: {error}") from None
+    return [["" if pd.isna(c) else _cell(c) for c in row] for sheet in sheets.values() for row in sheet.to_numpy()]
 
 
 def _cell(value: object) -> str:
     if isinstance(value, timedelta):  # a duration that the workbook has as such
         minutes, seconds = divmod(value.total_seconds(), 60)
         return f"{minutes // 60:.0f}:{minutes % 60:02.0f}:{seconds:06.3f}"
-    return "" if value is None else str(value)
+    return str(value)
 
 
 def _first_records(lines: Sequence[Sequence[str]]) -> tuple[int, dict[str, Column]]:

@@ -75,11 +75,11 @@ class VirtualBinderMb1(VirtualBinder):
     """Idle, manual, basic or program mode by the mode register; door and alarm are for tests to set."""
 
     ACTUAL, SET_POINT, MANUAL_SET, BASIC_SET = 0x11A9, 0x1077, 0x1581, 0x156F
-    MODE, DOOR, ALARM, NOTE, TEXT = 0x1A22, 0x1007, 0x123D, 0x123E, 0x1228
+    MODE, DOOR, ALARM, NOTE, TEXT, LINES = 0x1A22, 0x1007, 0x123D, 0x123E, 0x1228, 0x158B
 
     def __init__(self, clock: Clock | None = None, follow: Follow = (), **more: Unpack[ChamberOptions]) -> None:
         super().__init__(clock, follow, **more)
-        self.registers |= {self.MODE: 0, self.DOOR: 0, self.ALARM: 0, self.NOTE: 0}
+        self.registers |= {self.MODE: 0, self.DOOR: 0, self.ALARM: 0, self.NOTE: 0, self.LINES: 0}
         self.registers |= {self.TEXT + word: 32 for word in range(20)}
         for register in (self.MANUAL_SET, self.BASIC_SET):
             self.put(register, self.ambient_degC)
