@@ -5,6 +5,7 @@ Written from the makers' manuals as docs/instruments/ has them, and not from the
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ from drivers.simulated.server import LineInstrument, VirtualInstrument
 from drivers.simulated.wiring import WiredCell
 
 GRAVITY_m_s2 = 9.80665
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 class VirtualMantracourt(LineInstrument):
@@ -22,6 +24,7 @@ class VirtualMantracourt(LineInstrument):
 
     resource = "socket://{host}:{port}"
     terminator = b"\r"
+    ACTIONS = ("RST", "SNAP")
 
     def __init__(
         self,
@@ -34,25 +37,27 @@ class VirtualMantracourt(LineInstrument):
         super().__init__(host, port)
         self.forces, self.decimals = forces, decimals
         self.flags = 0
+        self.settings: dict[str, float] = {"BAUD": 7, "DP": decimals, "RATE": 3, "SGAI": 1, "SOFS": 0, "CGAI": 1}
         self.received: list[str] = []
 
     def answer(self, line: str) -> str | None:
         self.received.append(line)
         if len(line) < 6 or line[0] + line[4] != "!:" or not line[1:4].isdigit() or int(line[1:4]) not in self.forces:
             return None  # not its station, or no message: nobody answers
-        width = 7 + self.decimals
-        match line[5:]:
-            case "SYS?":
-                return f"{self.forces[int(line[1:4])]():+0{width}.{self.decimals}f}"
-            case "FLAG?":
-                return f"{self.flags:+0{width}.{self.decimals}f}"
-            case "VER?":
-                return f"{3.1:+0{width}.{self.decimals}f}"
-            case "SERL?":
-                return f"{12345:+0{width}.{self.decimals}f}"
-            case "SERH?":
-                return f"{17:+0{width}.{self.decimals}f}"
-        return "?"
+        command, sign, value = line[5:].upper().partition("=")
+        if command in self.ACTIONS and not sign:
+            return ""
+        parameter = command if sign else command.removesuffix("?")
+        if sign and parameter in self.settings and NUMBER.fullmatch(value):
+            self.settings[parameter] = float(value)
+            return ""
+        if sign or not command.endswith("?"):
+            return "?"
+        known = {"SYS": self.forces[int(line[1:4])](), "FLAG": self.flags, "STAT": 0, "VER": 3.1, "SERL": 12345}
+        known |= {"SERH": 17, "TEMP": 25.0, **self.settings}
+        if parameter not in known:
+            return "?"
+        return f"{known[parameter]:+0{7 + self.decimals}.{self.decimals}f}"
 
 
 class VirtualMtSics(LineInstrument):

@@ -154,6 +154,25 @@ def test_a_balance_is_tared_and_knows_the_place() -> None:
         assert scale.read_force() is NoReading.OVERLOAD
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("!001:sys?", "+00009.807"),
+        ("!001:BAUD=3", ""),
+        ("!001:BAUD?", "+00007.000"),
+        ("!001:BAUD=x", "?"),
+        ("!001:RST", ""),
+        ("!001:SERL=1", "?"),
+        ("!001:NONE?", "?"),
+        ("!002:SYS?", None),
+        ("!000:RST", None),
+    ],
+)
+def test_the_virtual_station_answers_as_the_manual_has_it(line: str, said: str | None) -> None:
+    with VirtualMantracourt({1: lambda: kgf}) as virtual:
+        assert virtual.answer(line) == said
+
+
 def test_the_manuals_own_example_of_a_tare_is_one() -> None:
     with Heart(balance("T S      52.1873 g", "T")) as heart, MtSicsBalance(heart.address, timeout_s=0.3) as scale:
         scale.tare()
