@@ -26,8 +26,10 @@ class Reading:
     step_name: str  # where in the protocol: "4.1 discharge"
     cycle: int  # from 1; a new cycle begins where the first half-cycle's direction comes again
     step_time_s: float
-    voltage_V: float
-    current_A: float
+    voltage_V: (
+        float | None
+    )  # None, as the current, where nobody measures it: while an impedance instrument has the cell
+    current_A: float | None
     step_capacity_Ah: float  # signed charge since the step began
     step_energy_Wh: float
     net_capacity_Ah: float  # signed charge since the run began
@@ -224,6 +226,7 @@ class CycleView(View):
     charge_capacity_Ah: float
     discharge_capacity_Ah: float
     coulombic_efficiency: float | None  # 0.998, not 99.8; None while the cycle goes on
+    complete: bool = True  # no: the run goes on in it, or was cut in it
     pressure_min_Pa: float | None = None
     pressure_max_Pa: float | None = None
 

@@ -37,7 +37,6 @@ from protocols import library
 from protocols.cell import read_cell
 from protocols.compile import Protocol, read_protocol
 from protocols.document import DocumentError
-from protocols.limits import Limits
 from protocols.program import ChamberTemperature, Kind
 from station import cautions
 from station.calibrating import Desk
@@ -116,7 +115,7 @@ class Station:
         )
         self.channels = {name: self._channel(name, channel) for name, channel in config.channels.items()}
         self.calibrating = Desk(
-            config, self.clock, self.journal, self._workers, self.calibrations, lambda sensor: self.calibrated(sensor)
+            config, self.clock, self.journal, self._workers, self.channels, self.calibrations, self.calibrated
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._run_ids: set[str] = set()  # given out by this process
@@ -247,6 +246,7 @@ class Station:
                 f"the station is starting and waits for its database: {self.writer.trouble or 'writing'}"
             )
         channel.require_idle()
+        self.calibrating.require_out_of_press(channel)
         now = self.clock.now()
         run = await asyncio.to_thread(prepare, self._new_run_id(now, channel_name), channel_name, request, now)
         channel.check(run)
@@ -387,7 +387,7 @@ class Station:
         environment = self._environment(section)
         sensor = self._sensor(name, section, environment.temperature)
         if section.cycler is not None:
-            return self._cycler_channel(name, section.cycler, limits, sensor, environment)
+            return self._cycler_channel(name, section, section.cycler, sensor, environment)
         if section.exports is not None:
             return WatchedChannel(
                 name,
@@ -401,10 +401,11 @@ class Station:
             )
         assert section.source is not None
         source = self._worker(section.source, Source)  # type: ignore[type-abstract]
-        impedance = self._worker(section.impedance, ImpedanceSource) if section.impedance else None  # type: ignore[type-abstract]
-        return HostChannel(
-            name, self._around, limits, sensor, source, impedance, environment, self._handover(section.switch)
-        )
+        impedance, handover = self._impedance(section.impedance), self._handover(section.switch)
+        return HostChannel(name, self._around, limits, sensor, source, impedance, environment, handover)
+
+    def _impedance(self, name: str | None) -> Worker[ImpedanceSource] | None:
+        return self._worker(name, ImpedanceSource) if name else None  # type: ignore[type-abstract]
 
     def _handover(self, bound: SwitchBinding | None) -> Handover | None:
         if bound is None:
@@ -413,16 +414,25 @@ class Station:
         return Handover(switch, bound.source_route, bound.impedance_route)
 
     def _cycler_channel(
-        self, name: str, cycler: CyclerSection, limits: Limits, sensor: Sensor | None, environment: Environment
+        self,
+        name: str,
+        section: ChannelSection,
+        cycler: CyclerSection,
+        sensor: Sensor | None,
+        environment: Environment,
     ) -> Channel:
         """A cycler is sent whole programs, or told which of its own to run."""
         instrument, position, around = cycler.instrument, cycler.channel, self._around
+        limits = section.limits.limits()
         driver = DRIVERS.get(self.config.instruments[instrument].driver)
         if driver is None or not has_capability(driver, ProcedureCycler):
             if instrument not in self._feeds:
                 worker = self._worker(instrument, ProgramCycler)  # type: ignore[type-abstract]
                 self._feeds[instrument] = CyclerFeed(worker, read_programs)
-            return CyclerChannel(name, around, limits, sensor, self._feeds[instrument], position, environment)
+            impedance, handover = self._impedance(section.impedance), self._handover(section.switch)
+            return CyclerChannel(
+                name, around, limits, sensor, self._feeds[instrument], position, environment, impedance, handover
+            )
         if instrument not in self._feeds:
             self._feeds[instrument] = CyclerFeed(self._worker(instrument, ProcedureCycler), read_procedures)
         feed, holds = self._feeds[instrument], bool(getattr(driver, "holds_protection", False))

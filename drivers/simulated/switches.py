@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from drivers.simulated.modbus import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, VirtualModbus, refusal
 from drivers.simulated.scpi import MISSING, OUT_OF_RANGE, Arguments, ScpiError, ScpiServer, channels_in
@@ -151,6 +151,10 @@ class Port:
         self._switched, self._name = switched, name
         self.wanted: Drive = OpenCircuit()
 
+    @property
+    def reached(self) -> bool:
+        return self._switched.reaches(self._name)
+
     def drive(self, drive: Drive) -> None:
         self.wanted = drive
         if self._switched.reaches(self._name):
@@ -160,7 +164,18 @@ class Port:
         return self._switched.cell.terminals() if self._switched.reaches(self._name) else (0.0, 0.0)
 
     def control(self, controller: Controller | None, max_step_s: float = 10.0) -> None:
-        self._switched.cell.control(controller, max_step_s)
+        """A tester's firmware goes on while its route is open: it sees open terminals, and drives nothing."""
+        if controller is None:
+            self._switched.cell.control(None)
+            return
+
+        def through(time_s: float, voltage_V: float, current_A: float) -> Drive | None:
+            is_reached = self._switched.reaches(self._name)
+            drive = controller(time_s, voltage_V, current_A) if is_reached else controller(time_s, 0.0, 0.0)
+            self.wanted = self.wanted if drive is None else drive
+            return drive if is_reached else None
+
+        self._switched.cell.control(through, max_step_s)
 
     def impedance(self, frequency_Hz: float) -> complex:
         return self._switched.cell.impedance(frequency_Hz) if self._switched.reaches(self._name) else complex(1e12)
@@ -173,3 +188,37 @@ class Port:
 
     def temperature_degC(self) -> float:
         return self._switched.cell.temperature_degC()
+
+
+class SharedPort:
+    """What an instrument is wired to that several cells can be switched to: the one whose route is closed."""
+
+    def __init__(self, ports: Sequence[Port]) -> None:
+        self._ports = tuple(ports)
+
+    def drive(self, drive: Drive) -> None:
+        for port in self._ports:
+            port.drive(drive)
+
+    def control(self, controller: Controller | None, max_step_s: float = 10.0) -> None:
+        raise NotImplementedError("a tester's firmware has one cell of its own")
+
+    def terminals(self) -> tuple[float, float]:
+        return self._reached.terminals()
+
+    def impedance(self, frequency_Hz: float) -> complex:
+        return self._reached.impedance(frequency_Hz)
+
+    def pressure_Pa(self) -> float:
+        return self._reached.pressure_Pa()
+
+    def sensor_resistance_ohm(self) -> float:
+        return self._reached.sensor_resistance_ohm()
+
+    def temperature_degC(self) -> float:
+        return self._reached.temperature_degC()
+
+    @property
+    def _reached(self) -> Port:
+        """Where none is, the first: it shows open terminals."""
+        return next((port for port in self._ports if port.reached), self._ports[0])
