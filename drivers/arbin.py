@@ -7,9 +7,9 @@ Not run on hardware yet.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import ClassVar, NoReturn, Self, TypeVar
+import select
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, TypeVar
 
 from drivers import arbin_frames as cti
 from drivers.about import About
@@ -19,7 +19,6 @@ from drivers.interface import (
     BadReply,
     CyclerState,
     InstrumentError,
-    InstrumentTimeout,
     Measurement,
     OutOfRange,
     ProcedureStatus,
@@ -27,10 +26,13 @@ from drivers.interface import (
     Refused,
     WrongInstrument,
 )
+from drivers.procedure_cycler import StoredProcedures
 from drivers.transports.framed import FramedSocket
 
 T = TypeVar("T")
 PORT = 9031
+LOOK = "look at the channel in Monitor and Control before anything else"
+STRAGGLERS_S = 0.05  # between the pieces of one frame
 LABEL = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_.-]{{0,{cti.NAME_CHARACTERS - 2}}}")
 SCHEDULE = re.compile(rf"[\x20-\x7e]{{1,{cti.SCHEDULE_CHARACTERS - 1}}}")
 CREDENTIAL = re.compile(r"[\x21-\x7e]{1,32}")
@@ -95,7 +97,7 @@ REFUSALS: Mapping[Command, Mapping[int, str]] = {
 
 
 class CtiSocket(FramedSocket):
-    """Frames by the length that they state."""
+    """Frames by the length that they state; a server that does not count the checksum in it is understood too."""
 
     def _take(self) -> bytes | None:
         try:
@@ -105,11 +107,19 @@ class CtiSocket(FramedSocket):
             raise BadReply(str(error), instrument=self.instrument, address=self.address) from None
         if length is None or len(self._pending) < length:
             return None
+        if not cti.is_sound(self._pending[:length]):
+            longer = length + cti.CHECKSUM.size
+            if len(self._pending) < longer and self._more_comes():
+                return None
+            length = longer if cti.is_sound(self._pending[:longer]) else length
         frame, self._pending = self._pending[:length], self._pending[length:]
         return frame
 
+    def _more_comes(self) -> bool:
+        return bool(self._socket and select.select([self._socket], [], [], STRAGGLERS_S)[0])
 
-class ArbinCti:
+
+class ArbinCti(StoredProcedures):
     """All channels behind one MITS; a channel is named by its number as people count it ("14" is 13 on the wire).
 
     `address` is "host" or "host:port" of the PC with MITS (port 9031 if left out). `user` and `password` are those of
@@ -153,19 +163,9 @@ class ArbinCti:
         self._cycler = self._log_in()
         return f"Arbin, serial number {self._cycler.serial}, {self._cycler.channels} channels"
 
-    def make_safe(self) -> None:
-        """Stops nothing (see `safe_state`); raises `InstrumentError` where the cycler does not answer."""
-        self.identify()
-
     def close(self) -> None:
         """Close the link for good. Running tests go on."""
         self._link.end()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     # --- commands
 
@@ -190,19 +190,22 @@ class ArbinCti:
         """
         self.check_procedure(channel, procedure, label, protection)
         number = self._wire(channel)
-        if (state := state_of(self._info(number))) not in ENDED:
+        before = self._info(number)
+        if (state := state_of(before)) not in ENDED:
             self._refuse(channel, f"it is {state.value}; nothing was started")
+        if before.test_name == label:  # the new test could not be told from it
+            self._refuse(channel, f"its last test was {label!r} too; nothing was started")
         self._command(channel, Command.ASSIGN_SCHEDULE, cti.assign_schedule(number, procedure))
         if (assigned := self._info(number).schedule).casefold() != procedure.casefold():
             self._refuse(channel, f"{procedure!r} was assigned, and {assigned!r} is; nothing was started")
         said = self._sent(channel, Command.START, cti.start(number, label))
         last = None
-        for last in self._watch(number):
+        for last in self._watch(lambda: self._info(number)):
             if last.test_name == label and state_of(last) is not CyclerState.STOPPED:
                 return
         if said is None and last is not None and state_of(last) in ENDED:
             self._refuse(channel, f"{label!r} did not start, and was not sent again: its answer was lost")
-        self._unknown(channel, f"whether {label!r} runs is not known; it was not sent again")
+        self._unknown(channel, f"whether {label!r} runs is not known; it was not sent again", LOOK)
 
     def stop(self, channel: str) -> None:
         number = self._wire(channel)
@@ -254,22 +257,10 @@ class ArbinCti:
             self._refuse(channel, f"{command.name.lower()} was refused, 0x{feedback.result:02X}: {said}")
 
     def _see(self, channel: str, done: Callable[[ChannelInfo], bool], otherwise: str) -> None:
-        for info in self._watch(self._wire(channel)):
+        for info in self._watch(lambda: self._info(self._wire(channel))):
             if done(info):
                 return
-        self._unknown(channel, otherwise)
-
-    def _watch(self, number: int) -> Iterator[ChannelInfo]:
-        """What the channel shows, for `confirm_s`; failed requests are passed over."""
-        until = time.monotonic() + self.confirm_s
-        while True:
-            try:
-                yield self._info(number)
-            except InstrumentError:
-                pass  # what counts is what it says in the end
-            if time.monotonic() >= until:
-                return
-            time.sleep(self.confirm_poll_s)
+        self._unknown(channel, otherwise, LOOK)
 
     def _log_in(self) -> Login:
         """On each new connection; asked again, the cycler says that it is done already."""
@@ -297,19 +288,6 @@ class ArbinCti:
         if not (channel.isascii() and channel.isdecimal() and 1 <= int(channel) <= self._cycler.channels):
             raise OutOfRange(f"no channel {channel!r}; the cycler has {self._cycler.channels}", **self._where())
         return int(channel) - 1
-
-    def _refuse(self, channel: str, message: str) -> NoReturn:
-        raise Refused(f"channel {channel}: {message}", **self._where())
-
-    def _unknown(self, channel: str, message: str) -> NoReturn:
-        raise InstrumentTimeout(
-            f"channel {channel}: {message}",
-            hint="look at the channel in Monitor and Control before anything else",
-            **self._where(),
-        )
-
-    def _where(self) -> dict[str, str]:
-        return {"instrument": self.model, "address": self.address}
 
 
 def state_of(info: ChannelInfo) -> CyclerState:

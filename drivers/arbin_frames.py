@@ -132,10 +132,16 @@ def frame_length(begun: bytes) -> int | None:
     return length
 
 
+def is_sound(frame: bytes) -> bool:
+    """Whether its checksum is right, and its length is what it states, with the checksum or (one server) without."""
+    stated = int.from_bytes(frame[8:12], "little")
+    return stated in (len(frame), len(frame) - CHECKSUM.size) and CHECKSUM.pack(checksum(frame[:-2])) == frame[-2:]
+
+
 def arguments_of(frame: bytes, command: Command) -> bytes:
     """What the reply to `command` carries; raises `FrameError` where it is another frame or was spoilt."""
-    _, length, found, _ = HEADER.unpack_from(frame)
-    if length != len(frame) or checksum(frame[:-2]) != CHECKSUM.unpack(frame[-2:])[0]:
+    _, _, found, _ = HEADER.unpack_from(frame)
+    if not is_sound(frame):
         raise FrameError("the checksum is wrong")
     if found != REPLIES[command]:
         raise FrameError(f"reply 0x{found:08X} to {command.name}, where 0x{REPLIES[command]:08X} belongs")

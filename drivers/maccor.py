@@ -6,9 +6,8 @@ Wire facts: docs/instruments/maccor-macnet.md (evidence: the maker's help text).
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import ClassVar, NoReturn, Self, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, TypeAlias
 
 from drivers.about import About, Probe
 from drivers.interface import (
@@ -25,6 +24,7 @@ from drivers.interface import (
     WrongInstrument,
 )
 from drivers.macnet import OK, RUNNING, SAFETY, Function, MacNet, Readings, Stat, wire_channel
+from drivers.procedure_cycler import StoredProcedures
 
 LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 PROCEDURE = re.compile(r"[\x20-\x7e]{1,250}")
@@ -43,12 +43,13 @@ CHECKS = {
     "6": "the chamber's number is not valid",
     "7": "the procedure does not compile",
 }
+LOOK = "look at the channel at the tester before anything else"
 Done: TypeAlias = Callable[[Readings], bool]
 
 PROBE = b'{"jsonrpc": "2.0", "method": "MacNet", "params": {"FClass": 1, "FNum": 1}, "id": 1}'
 
 
-class MaccorMacNet:
+class MaccorMacNet(StoredProcedures):
     """All channels of one tester; a channel is named by its number as people count it ("4" is Chan 3 on the wire).
 
     `address` is "host" or "host:port" of the tester's PC (port 57570 if left out). Call from one thread.
@@ -88,19 +89,9 @@ class MaccorMacNet:
         version, (name, _, self._count) = self._net.version(), self._net.system()
         return f"Maccor {name}, {version}, {self._count} channels"
 
-    def make_safe(self) -> None:
-        """Stops nothing (see `safe_state`); raises `InstrumentError` where the tester does not answer."""
-        self.identify()
-
     def close(self) -> None:
         """Close the link for good. Running tests go on."""
         self._net.end()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
     # --- commands
 
@@ -135,16 +126,12 @@ class MaccorMacNet:
         if said in CERTAIN_REFUSALS:
             self._refuse(channel, f"the tester did not start {procedure!r}: result {said}")
         last: tuple[Readings, str] | None = None
-        for last in self._watch(channel):
+        for last in self._watch(lambda: self._look(channel)):
             readings, name = last
             if name == label and readings.stat in STARTED:
                 return
         if said == OK or last is None or last[0].stat is not Stat.AVAILABLE:
-            raise InstrumentTimeout(
-                f"channel {channel}: whether {label!r} runs is not known ({said}); it was not sent again",
-                hint="look at the channel at the tester before anything else",
-                **self._where(),
-            )
+            self._unknown(channel, f"whether {label!r} runs is not known ({said}); it was not sent again", LOOK)
         self._refuse(channel, f"{label!r} did not start, and was not sent again: {said}")
 
     def stop(self, channel: str) -> None:
@@ -194,6 +181,9 @@ class MaccorMacNet:
 
     # --- within
 
+    def _look(self, channel: str) -> tuple[Readings, str]:
+        return self._net.readings(channel), self._net.names(channel).test
+
     def _make_available(self, channel: str) -> None:
         """A completed test is put away, which keeps its data; anything else is not ours to end."""
         if (stat := self._net.readings(channel).stat) is Stat.COMPLETED:
@@ -214,7 +204,7 @@ class MaccorMacNet:
         except InstrumentError as error:
             said = str(error)
         readings = None
-        for readings, _ in self._watch(channel):
+        for readings in self._watch(lambda: self._net.readings(channel)):
             if done(readings):
                 return
         state = readings.stat.name if readings else "silent"
@@ -223,18 +213,6 @@ class MaccorMacNet:
             hint="look at the channel at the tester",
             **self._where(),
         )
-
-    def _watch(self, channel: str) -> Iterator[tuple[Readings, str]]:
-        """What the channel shows and its test's name, for `confirm_s`; failed requests are passed over."""
-        until = time.monotonic() + self.confirm_s
-        while True:
-            try:
-                yield self._net.readings(channel), self._net.names(channel).test
-            except InstrumentError:
-                pass  # what counts is what it says in the end
-            if time.monotonic() >= until:
-                return
-            time.sleep(self.confirm_poll_s)
 
     def _check_channel(self, channel: str) -> None:
         if not wire_channel(channel) < self._count:
@@ -264,12 +242,6 @@ class MaccorMacNet:
                 f"channel {channel}: a limit of {most_A:g} A, where the channel gives up to {largest:g} A",
                 **self._where(),
             )
-
-    def _refuse(self, channel: str, message: str) -> NoReturn:
-        raise Refused(f"channel {channel}: {message}", **self._where())
-
-    def _where(self) -> dict[str, str]:
-        return {"instrument": self.model, "address": self.address}
 
 
 def state_of(readings: Readings) -> CyclerState:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import ClassVar, NoReturn, Self
+from typing import ClassVar, NoReturn
 from uuid import uuid4
 
 from drivers.about import About, Probe
@@ -27,6 +27,7 @@ from drivers.interface import (
 )
 from drivers.maccor import PROBE
 from drivers.macnet import OK, POWER_IGNORED, RUNNING, Function, MacNet, Readings, Stat
+from drivers.source import CellSource
 
 OURS = "cellstation-direct-"
 """What the names of tests begin with that this driver started; no other test is changed or reset."""
@@ -67,7 +68,7 @@ class Output:
         }
 
 
-class MaccorDirect:
+class MaccorDirect(CellSource):
     """Channel `channel` (from 1) of a lab system, within the ranges that the tester states for it.
 
     `address` is "host" or "host:port" of the tester's PC (port 57570 if left out). `watchdog_s` is the tester's
@@ -92,11 +93,9 @@ class MaccorDirect:
         self.watchdog_s = watchdog_s
         if watchdog_s and watchdog_s not in Range(1.0, 3600.0):
             self._out_of_range(f"watchdog_s {watchdog_s:g}: 1 to 3600 s, or 0 where the tester has none set")
-        self._asked: Setpoint | None = None
         self._output: Output | None = None
         self._protection: Protection | None = None
         self._set_at = 0.0
-        self._closed = False
         self._net = MacNet(address, instrument=self.model, timeout_s=timeout_s)
         try:
             self._check_tester(channel)
@@ -121,9 +120,6 @@ class MaccorDirect:
         version, (name, _, count) = self._net.version(), self._net.system()
         return f"Maccor {name}, {version}, channel {self.channel} of {count}"
 
-    def make_safe(self) -> None:
-        self.off()
-
     def leave(self) -> None:
         self._closed = True
         self._net.end()
@@ -138,47 +134,38 @@ class MaccorDirect:
         finally:
             self.leave()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
     # --- what the station asks of a source
 
-    def check(self, setpoint: Setpoint, protection: Protection) -> None:
+    def check_limits(self, protection: Protection) -> None:
         low, high, most = protection.voltage_min_V, protection.voltage_max_V, protection.current_max_A
         span, currents = self.voltage_range, self.current_range
-        if not (low < high and low in span and high in span):
+        if not (low in span and high in span):
             self._out_of_range(f"limits of {low:g} V and {high:g} V: within {span.low:g} … {span.high:g} V")
         if most not in Range(0.0, min(-currents.low, currents.high)) or most == 0.0:
             self._out_of_range(f"a limit of {most:g} A: up to {min(-currents.low, currents.high):g} A")
-        match setpoint:
-            case Voltage(volts) if volts not in Range(low, high):
-                self._out_of_range(f"{volts:g} V is outside the protection's {low:g} … {high:g} V")
-            case Current(amperes) if amperes not in Range(-most, most):
-                self._out_of_range(f"{amperes:g} A is more than the protection's {most:g} A")
+
+    def check_current(self, amperes: float, protection: Protection) -> None:
+        """Whatever is within the protection's limit can be done."""
 
     def apply(self, setpoint: Setpoint, protection: Protection) -> None:
-        """Go to `setpoint`; the tester's own safety limits are set, and echoed, before. On an error it is suspended."""
+        """Go to `setpoint`; on an error the channel is suspended, but never a test that someone else runs on it."""
         self.check(setpoint, protection)
+        if self.output_is_on() and not self._is_ours():
+            self._refuse("the channel runs a test that was not started from here", "stop it at the tester")
+        super().apply(setpoint, protection)
+
+    def go_to(self, setpoint: Setpoint, protection: Protection) -> None:
+        """The tester's own safety limits are set, and echoed, before."""
         readings = self._net.readings(self.channel)
         if not (on := self._running(readings)):
             self._make_available(readings)
-        elif not self._is_ours():
-            self._refuse("the channel runs a test that was not started from here", "stop it at the tester")
-        try:
-            if not on or protection != self._protection:
-                self._net.set_safety(self.channel, self._safety(protection))
-                self._protection = protection
-            output = self._output_for(setpoint, protection, readings.voltage_V)
-            if not on:
-                self._start(output)
-            self._set(output)
-        except InstrumentError as error:
-            self._off_after(error)
-            raise
-        self._asked = setpoint
+        if not on or protection != self._protection:
+            self._net.set_safety(self.channel, self._safety(protection))
+            self._protection = protection
+        output = self._output_for(setpoint, protection, readings.voltage_V)
+        if not on:
+            self._start(output)
+        self._set(output)
 
     def measure(self) -> Measurement:
         """Also keeps the watchdog content. Raises `Refused` where the tester ended direct mode by itself."""
@@ -328,17 +315,8 @@ class MaccorDirect:
     def _is_ours(self) -> bool:
         return self._net.names(self.channel).test.startswith(OURS)
 
-    def _off_after(self, error: InstrumentError) -> None:
-        try:
-            self.off()
-        except InstrumentError as second:
-            error.add_note(f"and the channel could not be confirmed open: {second}")
-
     def _refuse(self, message: str, hint: str) -> NoReturn:
         raise Refused(f"channel {self.channel}: {message}", hint=hint, **self._where())
-
-    def _out_of_range(self, message: str) -> NoReturn:
-        raise OutOfRange(f"{message}; nothing was sent", **self._where())
 
     def _where(self) -> dict[str, str]:
         return {"instrument": self.model, "address": self.address}

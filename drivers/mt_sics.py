@@ -14,7 +14,8 @@ from drivers.interface import BadReply, NoReading
 from drivers.text_instrument import TextInstrument
 
 STABLE, AT_ONCE = "S", "SI"
-WEIGHT = re.compile(r"(?P<status>[SD]) (?P<value>[ .\d+-]{10}) (?P<unit>[A-Za-z]{1,3})")
+WEIGHT = re.compile(r"(?P<status>[SD]) (?P<value>[ .\d+-]{10}|[ .\d+-]{12}) (?P<unit>[A-Za-z]{1,3})")
+"""The value's field has 10 characters, of which none can be lost unseen; the manual's own example of a tare has 12."""
 NUMBER = re.compile(r" *-?\d+(\.\d+)?")
 QUOTED = re.compile(r'(?P<id>I\d+) A "(?P<text>[^"]*)"')
 ERRORS = {

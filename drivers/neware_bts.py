@@ -10,7 +10,7 @@ import logging
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import ClassVar, Self
@@ -32,6 +32,7 @@ from drivers.interface import (
 )
 from drivers.neware_api import PAGE_ROWS, BtsApi, Channel, Live, Verdict, Volume
 from drivers.neware_stepfile import INSTRUMENT, StepMap, step_file, step_map, wire_steps
+from drivers.neware_totals import Totals
 
 log = logging.getLogger(__name__)
 
@@ -429,37 +430,6 @@ class NewareBts:
 
     def _where(self) -> dict[str, str]:
         return {"instrument": INSTRUMENT, "address": self.address}
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """What the earlier part of a program's step (the CC of a CCCV) adds to the records after it."""
-
-    last: CyclerRecord | None = None  # as the tester numbers and counts
-    time_s: float = 0.0
-    capacity_Ah: float = 0.0
-    energy_Wh: float = 0.0
-
-    def follows(self, row: CyclerRecord) -> bool:
-        return row.sequence == (self.last.sequence + 1 if self.last else 1)
-
-    def at(self, row: CyclerRecord, steps: StepMap | None) -> Totals:
-        """The totals that go with `row`, which comes next."""
-        last = self.last
-        if last is None or (last.step == row.step and last.step_time_s <= row.step_time_s):
-            return replace(self, last=row)
-        if steps is not None and steps.continues(row.step) and last.step == row.step - 1:
-            return Totals(row, last.step_time_s, last.step_capacity_Ah, last.step_energy_Wh)
-        return Totals(row)
-
-    def applied(self, row: CyclerRecord, steps: StepMap | None) -> CyclerRecord:
-        return replace(
-            row,
-            step=steps.program_step(row.step) if steps else row.step,
-            step_time_s=row.step_time_s + self.time_s,
-            step_capacity_Ah=row.step_capacity_Ah + self.capacity_Ah,
-            step_energy_Wh=row.step_energy_Wh + self.energy_Wh,
-        )
 
 
 def _check_label(label: str) -> None:

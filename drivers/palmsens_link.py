@@ -171,7 +171,7 @@ class PalmSensLink:
         deadline = time.monotonic() + self.line.timeout_s
         while True:
             line = self.read(max(0.0, deadline - time.monotonic()))
-            if not re.match(r"[PMLC*+-]", line):
+            if line and not re.match(r"[PMLCT*+-]", line):
                 return line
 
     def read(self, timeout_s: float | None = None) -> str:

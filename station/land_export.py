@@ -1,7 +1,8 @@
-"""Text exports of LAND (Landt) testers: CSV, TXT, and the XLS files that are text inside. Pure: bytes in, rows out.
+"""Exports of LAND (Landt) testers: CSV, TXT, XLS files that are text inside, and XLSX. Pure: bytes in, rows out.
 
 Column names: docs/instruments/land-exports.md. They differ by program version, language and chosen units, so a column
-is known by its words, and its unit is read from its name.
+is known by its words, and its unit is read from its name. Newer programs put the summary of each cycle and step, under
+headings of its own, between the records.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 HEADINGS: Mapping[str, tuple[str, ...]] = {
     "system_time": ("systime", "systemtime", "absolutetime", "realtime", "datetime", "系统时间", "绝对时间"),
@@ -23,7 +25,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     "energy": ("energy", "能量"),
     "cycle": ("cycleindex", "cycleno", "cycle", "循环序号", "循环"),
     "step": ("stepindex", "stepno", "step", "工步序号", "步骤序号"),
-    "state": ("stepstate", "state", "mode", "工步状态", "工作模式", "状态"),
+    "state": ("stepstate", "stepstatus", "state", "mode", "工步状态", "工作模式", "状态"),
 }
 NEEDED = ("current", "voltage", "test_time")
 UNITS: Mapping[str, float] = {
@@ -33,7 +35,7 @@ UNITS: Mapping[str, float] = {
 }  # fmt: skip
 START = re.compile(r"(?:start\s*time|开始时间|启动时间)\D{0,5}", re.IGNORECASE)
 DATE = re.compile(r"(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})[ T]+(\d{1,2}):(\d{2}):(\d{2}(?:\.\d+)?)")
-CLOCK = re.compile(r"(?:(\d+)[-d ]+)?(\d+):(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
+CLOCK = re.compile(r"(?:(\d+)[-d. ]+)?(\d+):(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
 CLOCK_STEP_S = 2.0
 """The tester's clock has whole seconds: its time of test is finer, until the two part by more (a pause)."""
 
@@ -66,27 +68,27 @@ class Export:
 
 def read_export(content: bytes) -> Export:
     """Raises `ExportError` where there is no table with current, voltage and time, or no absolute time."""
-    text = _decoded(content)
-    lines = text.splitlines()
-    number, separator, columns = _header(lines)
-    start = next((found for line in lines[:number] if (found := _start(line)) is not None), None)
+    lines = _sheet_lines(content) if content.startswith(b"PK\x03\x04") else _text_lines(_decoded(content))
+    first, columns = _first_records(lines)
+    start = next((found for line in lines[:first] if (found := _start(" ".join(line))) is not None), None)
     if "system_time" not in columns and start is None:
         raise ExportError(
             "it states no absolute time, so that pressures cannot be put beside it; export the system time too"
         )
     rows: list[Row] = []
     unread: list[int] = []
-    clock = _Clock(start)
-    titles = lines[number].strip()
-    for index, fields in _table(lines, number + 1, separator):
-        if lines[index].strip() == titles or not any(any(c.isdigit() for c in field) for field in fields):
-            continue  # the heading again, over the next cycle; an empty line
-        if len(fields) == 1 and index + 1 < len(lines):
-            continue  # a caption
-        try:
-            rows.append(_row(fields, columns, clock))
-        except (ValueError, IndexError):
-            unread.append(index + 1)
+    clock, in_records = _Clock(start), True
+    for index, fields in enumerate(lines[first + 1 :], start=first + 1):
+        if _is_heading(fields):  # of the records again, over the next cycle, or of what sums up a cycle or a step
+            in_records = _is_of_records(fields)
+            columns = _columns(fields) if in_records else columns
+        elif in_records and any(any(c.isdigit() for c in field) for field in fields):
+            if len(fields) == 1 and index + 1 < len(lines):
+                continue  # a caption
+            try:
+                rows.append(_row(fields, columns, clock))
+            except (ValueError, IndexError):
+                unread.append(index + 1)
     if not rows:
         raise ExportError("it has no records")
     return Export(tuple(rows), tuple(unread))
@@ -102,8 +104,8 @@ class Column:
 
 
 def _decoded(content: bytes) -> str:
-    if content.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise ExportError("it is an Excel workbook: export it as text (CSV or TXT)")
+    if content.startswith(b"\xd0\xcf\x11\xe0"):
+        raise ExportError("it is an Excel workbook of before 2007: export it as .xlsx or as text (CSV or TXT)")
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return content.decode("utf-16", errors="replace")
     try:
@@ -112,14 +114,52 @@ def _decoded(content: bytes) -> str:
         return content.decode("gb18030", errors="replace")  # what the maker's program writes on a Chinese system
 
 
-def _header(lines: Sequence[str]) -> tuple[int, str, dict[str, Column]]:
-    for number, line in enumerate(lines):
+def _text_lines(text: str) -> list[list[str]]:
+    """Split by whichever separator shows the records' headings."""
+    lines = text.splitlines()
+    for line in lines:
         for separator in ("\t", ";", ","):
-            columns = _columns(next(csv.reader([line], delimiter=separator), []))
-            if all(name in columns for name in NEEDED):
-                return number, separator, columns
+            if _is_of_records(next(csv.reader([line], delimiter=separator), [])):
+                return [next(csv.reader(io.StringIO(each), delimiter=separator), []) for each in lines]
+    return [[line] for line in lines]
+
+
+def _sheet_lines(content: bytes) -> list[list[str]]:
+    """Of all sheets of a workbook, one below the other."""
+    import pandas as pd  # takes a second to load, and few files need it
+
+    try:
+        sheets = pd.read_excel(io.BytesIO(content), sheet_name=None, header=None, dtype=object)
+    except ImportError:
+        raise ExportError("it is an Excel workbook, which openpyxl reads: pip install 'cellstation[files]'") from None
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ExportError(f"it is an Excel workbook that cannot be read: {error}") from None
+    return [["" if pd.isna(c) else _cell(c) for c in row] for sheet in sheets.values() for row in sheet.to_numpy()]
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, timedelta):  # a duration that the workbook has as such
+        minutes, seconds = divmod(value.total_seconds(), 60)
+        return f"{minutes // 60:.0f}:{minutes % 60:02.0f}:{seconds:06.3f}"
+    return str(value)
+
+
+def _first_records(lines: Sequence[Sequence[str]]) -> tuple[int, dict[str, Column]]:
+    for number, fields in enumerate(lines):
+        if _is_of_records(fields):
+            return number, _columns(fields)
     wanted = "time of test, current and voltage"
     raise ExportError(f"it has no line with the headings of {wanted}: is it the export of the records?")
+
+
+def _is_of_records(fields: Sequence[str]) -> bool:
+    return all(name in _columns(fields) for name in NEEDED)
+
+
+def _is_heading(fields: Sequence[str]) -> bool:
+    """Words alone, of several columns."""
+    words = [field.strip() for field in fields if field.strip()]
+    return len(words) > 2 and all(word[0].isalpha() for word in words)
 
 
 def _columns(titles: Sequence[str]) -> dict[str, Column]:
@@ -132,11 +172,6 @@ def _columns(titles: Sequence[str]) -> dict[str, Column]:
             if word in known and scale is not None and name not in found:
                 found[name] = Column(index, scale)
     return found
-
-
-def _table(lines: Sequence[str], first: int, separator: str) -> Iterator[tuple[int, list[str]]]:
-    for index in range(first, len(lines)):
-        yield index, next(csv.reader(io.StringIO(lines[index]), delimiter=separator), [])
 
 
 def _start(line: str) -> float | None:

@@ -20,6 +20,8 @@ HEAD = struct.Struct("<8sIII")
 MODES = {Mode.CHARGE: 2, Mode.DISCHARGE: 3, Mode.REST: 4}
 STATUSES = {State.IDLE: 0, State.SUSPENDED: 18, State.COMPLETED: 15, State.TRIPPED: 8}
 CONTROLLED_BY_SOMEONE = 0x11
+VARIABLES = dict(zip((*range(52, 56), *range(105, 117)), range(1, 17), strict=True))
+"""By the code on the wire, the number of the user's variable."""
 
 
 class VirtualArbin(VirtualInstrument):
@@ -48,6 +50,7 @@ class VirtualArbin(VirtualInstrument):
         self.clock, self.schedules, self.may_control = clock, dict(schedules), may_control
         self.channels = [StoredProcedureChannel(cell, clock, max_step_s) for cell in cells]
         self.assigned = [""] * len(cells)
+        self.variables: dict[tuple[int, int], float] = {}  # by channel and number, as they were set
         self.lost: set[int] = set()  # channels that the cycler's PC has lost
         self.window_open = self.minus_one = False
         self.requests: list[bytes] = []
@@ -78,6 +81,8 @@ class VirtualArbin(VirtualInstrument):
         if not logged_in:
             return []
         match command:
+            case 0xEEAB0002:
+                return [_frame(0xEEBA0002, arguments[:4] + bytes(4 + 32))]  # accepted
             case 0xEEAB0003:
                 return self._infos(*struct.unpack_from("<hh", arguments))
             case 0xBB210001:
@@ -88,6 +93,8 @@ class VirtualArbin(VirtualInstrument):
                 return [self._stop(arguments)]
             case 0xBB320006:
                 return [self._continue(arguments)]
+            case 0xBB150001:
+                return [self._set_variable(arguments)]
         return []
 
     # --- questions
@@ -169,6 +176,16 @@ class VirtualArbin(VirtualInstrument):
         if result := self._problem(number):
             return self._feedback(0xBB230006, number, result)
         return self._feedback(0xBB230006, number, 0 if self.channels[number].resume() else 0x15)
+
+    def _set_variable(self, arguments: bytes) -> bytes:
+        """One of the user's variables, UD1 to UD16, of a running test."""
+        number, _, code, _, value = struct.unpack_from("<iii16xif", arguments)
+        if code not in VARIABLES:
+            return self._feedback(0xBB510001, number, 0x11)
+        if self._problem(number) or self.channels[number].show().state is not State.RUNNING:
+            return self._feedback(0xBB510001, number, 0x12)
+        self.variables[number, VARIABLES[code]] = value
+        return self._feedback(0xBB510001, number, 0)
 
     def _problem(self, number: int) -> int:
         if self.window_open:

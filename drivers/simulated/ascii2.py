@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from typing import Unpack
 
-from drivers.simulated.air import Air
-from drivers.simulated.clock import Clock, ScaledClock
+from drivers.simulated.air import ChamberOptions, Follow, VirtualChamber
+from drivers.simulated.clock import Clock
 from drivers.simulated.server import LineInstrument
 
 
-class VirtualAscii2(LineInstrument, Air):
+class VirtualAscii2(VirtualChamber, LineInstrument):
     """Temperature and humidity, and 32 digits of which `start_digit` starts it."""
 
     resource = "socket://{host}:{port}"
     terminator = b"\r"
 
     def __init__(
-        self,
-        clock: Clock | None = None,
-        follow: Sequence[Callable[[float], None]] = (),
-        *,
-        start_digit: int = 1,
-        time_constant_s: float = 600.0,
-        ambient_degC: float = 25.0,
-        host: str = "127.0.0.1",
-        port: int = 0,
+        self, clock: Clock | None = None, follow: Follow = (), *, start_digit: int = 1, **more: Unpack[ChamberOptions]
     ) -> None:
-        LineInstrument.__init__(self, host, port)
-        Air.__init__(self, clock or ScaledClock(), follow, time_constant_s=time_constant_s, ambient_degC=ambient_degC)
+        super().__init__(clock, follow, **more)
         self.start_digit = start_digit
-        self.set_points = [ambient_degC, 50.0]
+        self.set_points = [self.ambient_degC, 50.0]
         self.digits = "0" * 32
         self.received: list[str] = []
 
     def answer(self, line: str) -> str | None:
+        line = line.strip("\n")  # some clients end with CR and LF
         self.received.append(line)
         self.go_on(self.set_points[0] if self.digits[self.start_digit] == "1" else None)
         if line == "$01I":
             pairs = zip(self.set_points, (self.temperature_degC, 48.5), strict=True)
             return " ".join(f"{value:06.1f}" for pair in pairs for value in pair) + f" {self.digits}"
         if line.startswith("$01E "):
-            *values, digits = line.removeprefix("$01E ").split(" ")
-            if len(values) == len(self.set_points) and len(digits) == 32:
-                self.set_points = [float(value) for value in values]
-                self.digits = digits
+            *values, last = line.removeprefix("$01E ").split(" ")
+            digits = (
+                last if len(last) == 32 else None
+            )  # one public client leaves them away, and all but the first value
+            values += [last] if digits is None else []
+            if len(values) == len(self.set_points) or digits is None:
+                self.set_points[: len(values)] = [float(value) for value in values]
+                self.digits = digits or self.digits
                 return "0"
         return None

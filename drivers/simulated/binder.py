@@ -5,28 +5,19 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from typing import Unpack
 
-from drivers.simulated.air import Air
-from drivers.simulated.clock import Clock, ScaledClock
+from drivers.simulated.air import ChamberOptions, Follow, VirtualChamber
+from drivers.simulated.clock import Clock
 from drivers.simulated.modbus import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, VirtualModbus, refusal
 
 
-class VirtualBinder(VirtualModbus, Air):
+class VirtualBinder(VirtualChamber, VirtualModbus):
     """Registers and air. Its network module serves one connection at a time: a second one is hung up at once."""
 
-    def __init__(
-        self,
-        clock: Clock | None = None,
-        follow: Sequence[Callable[[float], None]] = (),
-        *,
-        time_constant_s: float = 600.0,
-        ambient_degC: float = 25.0,
-        host: str = "127.0.0.1",
-        port: int = 0,
-    ) -> None:
-        VirtualModbus.__init__(self, rtu=True, host=host, port=port)
-        Air.__init__(self, clock or ScaledClock(), follow, time_constant_s=time_constant_s, ambient_degC=ambient_degC)
+    def __init__(self, clock: Clock | None = None, follow: Follow = (), **more: Unpack[ChamberOptions]) -> None:
+        super().__init__(clock, follow, **more)
+        self.rtu, self.resource = True, "rtu+tcp://{host}:{port}"
         self.registers: dict[int, int] = {}
         self.received: list[bytes] = []  # protocol data units
         self._served = threading.Lock()
@@ -84,11 +75,11 @@ class VirtualBinderMb1(VirtualBinder):
     """Idle, manual, basic or program mode by the mode register; door and alarm are for tests to set."""
 
     ACTUAL, SET_POINT, MANUAL_SET, BASIC_SET = 0x11A9, 0x1077, 0x1581, 0x156F
-    MODE, DOOR, ALARM, NOTE, TEXT = 0x1A22, 0x1007, 0x123D, 0x123E, 0x1228
+    MODE, DOOR, ALARM, NOTE, TEXT, LINES = 0x1A22, 0x1007, 0x123D, 0x123E, 0x1228, 0x158B
 
-    def __init__(self, clock: Clock | None = None, follow: Sequence[Callable[[float], None]] = (), **more: float):
-        super().__init__(clock, follow, **more)  # type: ignore[arg-type]
-        self.registers |= {self.MODE: 0, self.DOOR: 0, self.ALARM: 0, self.NOTE: 0}
+    def __init__(self, clock: Clock | None = None, follow: Follow = (), **more: Unpack[ChamberOptions]) -> None:
+        super().__init__(clock, follow, **more)
+        self.registers |= {self.MODE: 0, self.DOOR: 0, self.ALARM: 0, self.NOTE: 0, self.LINES: 0}
         self.registers |= {self.TEXT + word: 32 for word in range(20)}
         for register in (self.MANUAL_SET, self.BASIC_SET):
             self.put(register, self.ambient_degC)
@@ -116,8 +107,8 @@ class VirtualBinderMb2(VirtualBinder):
     ACTUAL, SET_POINT, SET_IN_FORCE, FLAGS, FLAGS_IN_FORCE = 0x1004, 0x114C, 0x10B2, 0x1158, 0x1292
     IDLE = 0x0002
 
-    def __init__(self, clock: Clock | None = None, follow: Sequence[Callable[[float], None]] = (), **more: float):
-        super().__init__(clock, follow, **more)  # type: ignore[arg-type]
+    def __init__(self, clock: Clock | None = None, follow: Follow = (), **more: Unpack[ChamberOptions]) -> None:
+        super().__init__(clock, follow, **more)
         self.registers |= {self.FLAGS: self.IDLE, self.FLAGS_IN_FORCE: self.IDLE}
         self.takes_looks = 1
         self._looks = 0

@@ -5,15 +5,18 @@ Written from the makers' manuals as docs/instruments/ has them, and not from the
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from typing import ClassVar
 
 from drivers.simulated.clock import Clock, ScaledClock
 from drivers.simulated.server import LineInstrument, VirtualInstrument
 from drivers.simulated.wiring import WiredCell
 
 GRAVITY_m_s2 = 9.80665
+NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 class VirtualMantracourt(LineInstrument):
@@ -21,6 +24,7 @@ class VirtualMantracourt(LineInstrument):
 
     resource = "socket://{host}:{port}"
     terminator = b"\r"
+    ACTIONS = ("RST", "SNAP")
 
     def __init__(
         self,
@@ -33,25 +37,27 @@ class VirtualMantracourt(LineInstrument):
         super().__init__(host, port)
         self.forces, self.decimals = forces, decimals
         self.flags = 0
+        self.settings: dict[str, float] = {"BAUD": 7, "DP": decimals, "RATE": 3, "SGAI": 1, "SOFS": 0, "CGAI": 1}
         self.received: list[str] = []
 
     def answer(self, line: str) -> str | None:
         self.received.append(line)
         if len(line) < 6 or line[0] + line[4] != "!:" or not line[1:4].isdigit() or int(line[1:4]) not in self.forces:
             return None  # not its station, or no message: nobody answers
-        width = 7 + self.decimals
-        match line[5:]:
-            case "SYS?":
-                return f"{self.forces[int(line[1:4])]():+0{width}.{self.decimals}f}"
-            case "FLAG?":
-                return f"{self.flags:+0{width}.{self.decimals}f}"
-            case "VER?":
-                return f"{3.1:+0{width}.{self.decimals}f}"
-            case "SERL?":
-                return f"{12345:+0{width}.{self.decimals}f}"
-            case "SERH?":
-                return f"{17:+0{width}.{self.decimals}f}"
-        return "?"
+        command, sign, value = line[5:].upper().partition("=")
+        if command in self.ACTIONS and not sign:
+            return ""
+        parameter = command if sign else command.removesuffix("?")
+        if sign and parameter in self.settings and NUMBER.fullmatch(value):
+            self.settings[parameter] = float(value)
+            return ""
+        if sign or not command.endswith("?"):
+            return "?"
+        known = {"SYS": self.forces[int(line[1:4])](), "FLAG": self.flags, "STAT": 0, "VER": 3.1, "SERL": 12345}
+        known |= {"SERH": 17, "TEMP": 25.0, **self.settings}
+        if parameter not in known:
+            return "?"
+        return f"{known[parameter]:+0{7 + self.decimals}.{self.decimals}f}"
 
 
 class VirtualMtSics(LineInstrument):
@@ -59,6 +65,15 @@ class VirtualMtSics(LineInstrument):
 
     resource = "socket://{host}:{port}"
     terminator = b"\r\n"
+    IDENTITY: ClassVar = {
+        "@": 'I4 A "B123456789"',
+        "I1": 'I1 A "01" "2.30" "2.22" "" ""',
+        "I2": 'I2 A "MS6002S (simulated) 6100.00 g"',
+        "I3": 'I3 A "2.10 10.28.0.493.142"',
+        "I4": 'I4 A "B123456789"',
+        "I5": 'I5 A "12121306C"',
+        "I11": 'I11 A "MS6002S"',
+    }
 
     def __init__(
         self, force: Callable[[], float], *, capacity_g: float = 6100.0, host: str = "127.0.0.1", port: int = 0
@@ -71,28 +86,34 @@ class VirtualMtSics(LineInstrument):
 
     def answer(self, line: str) -> str | None:
         self.received.append(line)
-        gross_g = 1e3 * self.force() / GRAVITY_m_s2
-        match line:
-            case "S" | "SI" if gross_g > self.capacity_g:
-                return "S +"
-            case "S" | "SI" if gross_g < -20.0:
-                return "S -"
-            case "S" | "SI" if self.busy:
-                return "S I"
-            case "S" if self.moving:
-                return "S I"
-            case "S" | "SI":
-                return f"S {'D' if self.moving else 'S'} {gross_g - self.tare_g:10.2f} g"
-            case "T" if self.moving or self.busy:
-                return "T I"
+        if line in self.IDENTITY:
+            return self.IDENTITY[line]
+        command, gross_g = line.rstrip("I") or line, 1e3 * self.force() / GRAVITY_m_s2
+        outside = "+" if gross_g > self.capacity_g else "-" if gross_g < -20.0 else ""
+        at_once = len(line) == 2 and line.endswith("I")
+        match command:
+            case "S" | "T" | "Z" if outside:
+                return f"{command} {outside}"
+            case "S" | "T" | "Z" if self.busy or (self.moving and not at_once):
+                return f"{command} I"
+            case "S":
+                return f"{line[:1]} {self._status} {gross_g - self.tare_g:10.2f} g"
             case "T":
                 self.tare_g = gross_g
-                return f"T S {gross_g:10.2f} g"
-            case "@" | "I4":
-                return 'I4 A "B123456789"'
-            case "I2":
-                return 'I2 A "MS6002S (simulated) 6100.00 g"'
+                return f"{line} {self._status} {gross_g:10.2f} g"
+            case "Z":
+                self.tare_g = gross_g
+                return f"{line} {self._status if at_once else 'A'}"
+            case "TA":
+                return f"TA A {self.tare_g:10.2f} g"
+            case "TAC":
+                self.tare_g = 0.0
+                return "TAC A"
         return "ES"
+
+    @property
+    def _status(self) -> str:
+        return "D" if self.moving else "S"
 
 
 class VirtualLineStream(VirtualInstrument):

@@ -24,6 +24,7 @@ DOING = {Mode.CHARGE: 1, Mode.DISCHARGE: 2, Mode.REST: 4}  # RF1 while a test ru
 STANDING = {State.IDLE: (0, 0), State.SUSPENDED: (30, 192), State.COMPLETED: (31, 193), State.TRIPPED: (29, 190)}
 SHORTEST_GAP_S = 0.1  # between two settings of the direct output
 FURTHEST_NAME = 250
+FURTHEST_CHANNELS = 128  # in one request
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class VirtualMaccor(VirtualInstrument):
         self.ranges = ranges or Ranges()
         self.procedures = dict(procedures or {})
         self.channels = [StoredProcedureChannel(cell, clock, max_step_s) for cell in cells]
+        self.variables: list[dict[int, float]] = [{} for _ in cells]
         self.archive: set[str] = set()
         self.requests: list[dict[str, Any]] = []
         self._set_at: dict[int, float] = {}
@@ -115,11 +117,27 @@ class VirtualMaccor(VirtualInstrument):
                 return {"ProcedurExists": "TRUE" if params["ProcName"] in self.procedures else "FALSE"}
             case (1, 4):
                 return {"TestNameExists": "TRUE" if params["TestName"] in self.archive else "FALSE"}
-            case (3 | 4 | 6, _):
+            case (4, 1 | 2 | 3 | 9) if "Len" in params:
+                return self._of_channels(function[1], params["Chan"], params["Len"])
+            case (3 | 4 | 6, _) if "Chan" in params:
                 return self._of_channel(function, params)
             case (0 | 1 | 2 | 5 | 7, _):
                 raise MacNetError("Invalid FNum")
         raise MacNetError("Invalid FClass")
+
+    def _of_channels(self, number: int, first: int, count: int) -> dict[str, Any]:
+        """As (4, 1), (4, 2), (4, 3) and (4, 9) of the help text: one item for each of `count` channels."""
+        if not (first >= 0 and 0 < count <= FURTHEST_CHANNELS and first + count <= len(self.channels)):
+            raise MacNetError("Illegal value")
+        shown = [self._readings(channel.show()) for channel in self.channels[first : first + count]]
+        name, keys = {
+            1: ("Status", ("RF1", "RF2", "Stat")),
+            2: ("Voltage", ("Voltage",)),
+            3: ("Current", ("Current",)),
+            9: ("TestTimes", ("TestTime",)),
+        }[number]
+        items = [{key: each[key] for key in keys} if number == 1 else each[keys[0]] for each in shown]
+        return {"Len": count, name: items}
 
     def _of_channel(self, function: tuple[int, int], params: dict[str, Any]) -> dict[str, Any]:
         if not 0 <= params["Chan"] < len(self.channels):
@@ -128,6 +146,11 @@ class VirtualMaccor(VirtualInstrument):
         match function:
             case (3, 1):
                 return self._specification(channel)
+            case (4, 4 | 5):
+                return {"Len": 0, "AuxValues" if function[1] == 4 else "AuxUnit": []}
+            case (4, 8):
+                variables = self.variables[params["Chan"]]
+                return {"GlobFlags": "0x00000000", "VARs": [variables.get(n, 0.0) for n in range(1, 16)]}
             case (4, 6):
                 shown = channel.show()
                 return {"TestName": shown.test_name, "ProcName": shown.procedure_name}
@@ -145,6 +168,8 @@ class VirtualMaccor(VirtualInstrument):
                 return {"Result": self._start_direct(channel, params)}
             case (6, 8):
                 return {"Result": self._set_direct(channel, params)}
+            case (6, 9):
+                return {"Result": self._set_variable(params)}
             case (6, 10):
                 return self._set_safety(channel, params)
             case (6, 11):
@@ -185,6 +210,7 @@ class VirtualMaccor(VirtualInstrument):
             **{f"IR{number}{way}": most_A[number - 1] for way in ("Chg", "Dis") for number in (4, 3, 2, 1)},
             "ISafeChg": channel.safety.charge_A,
             "ISafeDis": channel.safety.discharge_A,
+            **{f"{what}{way}": 0.0 for what in ("PBatSafe", "PChanSafe", "PSV") for way in ("Chg", "Dis")},
         }
         return {name: single(value) for name, value in values.items()}
 
@@ -289,6 +315,12 @@ class VirtualMaccor(VirtualInstrument):
         if charge:
             return DriveCurrent(current_A, low, wanted_V), mode
         return DriveCurrent(-current_A, wanted_V, high), mode
+
+    def _set_variable(self, params: dict[str, Any]) -> str:
+        if params["VarNum"] not in range(1, 16):
+            raise MacNetError("Illegal value")
+        self.variables[params["Chan"]][params["VarNum"]] = single(float(params["Value"]))
+        return "OK"
 
     def _set_safety(self, channel: StoredProcedureChannel, params: dict[str, Any]) -> dict[str, Any]:
         names = ("VSafeMax", "VSafeMin", "ISafeChg", "ISafeDis", "PBatSafeChg", "PBatSafeDis")

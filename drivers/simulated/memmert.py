@@ -2,35 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import socket
-from collections.abc import Callable, Sequence
+from typing import Unpack
 from urllib.parse import parse_qsl
 
-from drivers.simulated.air import Air
-from drivers.simulated.clock import Clock, ScaledClock
-from drivers.simulated.server import VirtualInstrument
+from drivers.simulated.air import ChamberOptions, Follow, VirtualChamber
+from drivers.simulated.clock import Clock
 
 
-class VirtualMemmert(VirtualInstrument, Air):
-    """Answers one request to a connection, without a length, and closes it, as the real one does."""
+class VirtualMemmert(VirtualChamber):
+    """Answers one request to a connection, without a length, and closes it, as the real one does.
+
+    With `bare_words` it leaves the quotes of inner keys and of N/A away, with `braces` it answers sound JSON: both were
+    seen on some firmware.
+    """
 
     resource = "http://{host}:{port}"
 
-    def __init__(
-        self,
-        clock: Clock | None = None,
-        follow: Sequence[Callable[[float], None]] = (),
-        *,
-        time_constant_s: float = 600.0,
-        ambient_degC: float = 25.0,
-        host: str = "127.0.0.1",
-        port: int = 0,
-    ) -> None:
-        VirtualInstrument.__init__(self, host, port)
-        Air.__init__(self, clock or ScaledClock(), follow, time_constant_s=time_constant_s, ambient_degC=ambient_degC)
+    def __init__(self, clock: Clock | None = None, follow: Follow = (), **more: Unpack[ChamberOptions]) -> None:
+        super().__init__(clock, follow, **more)
         self.range_degC = (0.0, 70.0)
-        self.set_point_degC = ambient_degC
+        self.set_point_degC = self.ambient_degC
         self.operation, self.remote, self.sensor_broken = "Manual", True, False
+        self.bare_words = self.braces = False
         self.received: list[str] = []
 
     def serve(self, connection: socket.socket) -> None:
@@ -47,18 +42,20 @@ class VirtualMemmert(VirtualInstrument, Air):
 
     def _body(self, path: str) -> str:
         keys = parse_qsl(path.partition("?")[2], keep_blank_values=True)
-        return " ".join(f'"{key}": {self._value(key, asked)},' for key, asked in keys)
+        said = [f'"{key}": {self._value(key, asked)}' for key, asked in keys]
+        body = "{" + ", ".join(said) + "}" if self.braces else "".join(f"{each}, " for each in said).rstrip()
+        return re.sub(r'"(min|max|N/A)"', r"\1", body) if self.bare_words else body
 
     def _value(self, key: str, asked: str) -> str:
         low, high = self.range_degC
         if key == "TempSet" and asked and self.remote and low <= float(asked) <= high:
             self.set_point_degC = float(asked)
         return {
-            "Temp1Read": "N/A" if self.sensor_broken else f"{self.temperature_degC:.1f}",
+            "Temp1Read": '"N/A"' if self.sensor_broken else f"{self.temperature_degC:.1f}",
             "TempSet": f"{self.set_point_degC:.1f}",
-            "TempSet_Range": f"{{min: {low:.1f}, max: {high:.1f}}}",
+            "TempSet_Range": f'{{"min": {low:.1f}, "max": {high:.1f}}}',
             "CurOp": f'"{self.operation}"',
             "DevType": '"IPP110plus (simulated)"',
             "SN": '"F217.0001"',
             "SWRev": '"V4.1"',
-        }.get(key, "N/A")
+        }.get(key, '"N/A"')

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Sequence
+from typing import Unpack
 
-from drivers.simulated.air import Air
-from drivers.simulated.clock import Clock, ScaledClock
-from drivers.simulated.server import VirtualInstrument
+from drivers.simulated.air import ChamberOptions, Follow, VirtualChamber
+from drivers.simulated.clock import Clock
 
 SEPARATOR = b"\xb6"
 IDLE, RUNNING, WARNINGS, ALARMS = 1, 2, 4, 8
 DONE, UNKNOWN, WRONG_PARAMETERS, READ_FAILED = b"1", b"-5", b"-6", b"-8"
 
 
-class VirtualSimServ(VirtualInstrument, Air):
+class VirtualSimServ(VirtualChamber):
     """Air that goes to the set point while the manual mode is on, and to the room's temperature while it is off.
 
     It goes there exponentially with `time_constant_s`. Each of `follow` (a simulated cell's surroundings, say) is
@@ -26,23 +25,16 @@ class VirtualSimServ(VirtualInstrument, Air):
     resource = "{host}:{port}"
 
     def __init__(
-        self,
-        clock: Clock | None = None,
-        follow: Sequence[Callable[[float], None]] = (),
-        *,
-        time_constant_s: float = 600.0,
-        ambient_degC: float = 25.0,
-        start_s: float = 0.5,
-        host: str = "127.0.0.1",
-        port: int = 0,
+        self, clock: Clock | None = None, follow: Follow = (), *, start_s: float = 0.5, **more: Unpack[ChamberOptions]
     ) -> None:
-        VirtualInstrument.__init__(self, host, port)
-        Air.__init__(self, clock or ScaledClock(), follow, time_constant_s=time_constant_s, ambient_degC=ambient_degC)
+        super().__init__(clock, follow, **more)
         self.start_s = start_s
         self.input_limits_degC = (-40.0, 180.0)
-        self.set_point_degC = ambient_degC
+        self.set_point_degC = self.ambient_degC
         self.alarm = self.program = self.sensor_broken = False
         self.received: list[bytes] = []
+        self.outputs = dict.fromkeys(range(2, 9), False)  # digital, behind the first, which is the manual mode
+        self.gradients_K_min = {"up": 0.0, "down": 0.0}
         self._manual_from: float | None = None  # None: off
         self._lock = threading.Lock()
 
@@ -63,7 +55,7 @@ class VirtualSimServ(VirtualInstrument, Air):
 
     def answer(self, fields: list[bytes]) -> bytes:
         """To one request: command, chamber index, arguments."""
-        if len(fields) < 3 or fields[1] != b"1":
+        if len(fields) < 2 or fields[1] != b"1":
             return WRONG_PARAMETERS
         low, high = self.input_limits_degC
         match int(fields[0]) if fields[0].isdigit() else 0, fields[2:]:
@@ -82,11 +74,45 @@ class VirtualSimServ(VirtualInstrument, Air):
                 return DONE
             case 14003, [b"1"]:
                 return _value("1" if self.manual else "0")
-            case 10012, [_]:
+            case 10012, _:
                 return _value(str(IDLE | RUNNING * (self.manual or self.program) | ALARMS * self.alarm))
             case 99997, [number] if number in (b"1", b"2", b"3"):
                 return _value({b"1": "VT3 4018 (simulated)", b"2": "19", b"3": "58566000000010"}[number])
-            case ((11001 | 11002 | 11004 | 11007 | 11009 | 14001 | 14003 | 99997), _):
+            case ((11001 | 11002 | 11004 | 11007 | 11009 | 99997), _):
+                return WRONG_PARAMETERS
+            case command, arguments:
+                return self._aside(command, arguments)
+
+    def _aside(self, command: int, arguments: list[bytes]) -> bytes:
+        """What has nothing to do with the temperature: digital outputs, gradients, messages, programs."""
+        match command, arguments:
+            case 14001, [number, (b"0" | b"1") as state] if _number(number) in self.outputs:
+                self.outputs[_number(number)] = state == b"1"
+                return DONE
+            case 14003, [number] if _number(number) in self.outputs:
+                return _value(str(int(self.outputs[_number(number)])))
+            case 14010, [number] if _number(number) + 1 in self.outputs:
+                return _value(f"output {_number(number)}")
+            case (11066 | 11070) as command, [b"1"]:
+                return _value(f"{self.gradients_K_min['up' if command == 11066 else 'down']:.1f}")
+            case (11068 | 11072) as command, [b"1", value]:
+                self.gradients_K_min["up" if command == 11068 else "down"] = float(value)
+                return DONE
+            case (11018 | 14007 | 17002) as command, []:
+                return _value(str({11018: 1, 14007: len(self.outputs), 17002: int(self.alarm)}[command]))
+            case (11026 | 11023) as command, [b"1"]:
+                return _value("Temperature" if command == 11026 else "\xb0C")
+            case 17007, [b"1"] if self.alarm:
+                return _value("alarm (simulated)")
+            case 17012, _:
+                self.alarm = False
+                return DONE
+            case ((19204 | 19210), _):
+                return _value(str(int(self.program)))
+            case 19015, _:
+                self.program = False
+                return DONE
+            case ((14001 | 14003 | 14010), _):
                 return WRONG_PARAMETERS
             case _:
                 return UNKNOWN
@@ -100,6 +126,10 @@ class VirtualSimServ(VirtualInstrument, Air):
             return WRONG_PARAMETERS
         self.set_point_degC = round(asked_degC, 1)
         return DONE
+
+
+def _number(field: bytes) -> int:
+    return int(field) if field.isdigit() else 0
 
 
 def _value(text: str) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import struct
 from collections.abc import Iterator
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import arbin_frames as cti
-from drivers.arbin import ArbinCti
+from drivers.arbin import ArbinCti, CtiSocket
 from drivers.arbin_frames import Command, FrameError, Status
 from drivers.interface import Activity, BadReply, CyclerState, InstrumentTimeout, OutOfRange, Refused, WrongInstrument
 from drivers.simulated.arbin import VirtualArbin
@@ -109,6 +110,26 @@ def test_a_short_reply_is_an_error(read, size):
         read(bytes(size))
 
 
+def test_a_server_that_does_not_count_the_checksum_in_the_length_is_understood():
+    """As the public arbinspoofer has it; what lies behind the checksum is the next frame."""
+    body = STOPPED[:8] + (126).to_bytes(4, "little") + STOPPED[12:-2]
+    uncounted = body + cti.CHECKSUM.pack(cti.checksum(body))
+    link = CtiSocket("127.0.0.1", default_port=1, instrument="Arbin")
+    link._pending = uncounted + STARTED
+    first, second = link._take(), link._take()
+    assert first is not None and cti.read_feedback(cti.arguments_of(first, Command.STOP)) == cti.Feedback(13, 0)
+    assert second == STARTED
+    link._pending = uncounted[:-2] + b"\0\0"
+    with pytest.raises(FrameError, match="checksum"):
+        cti.arguments_of(link._take() or b"", Command.STOP)
+
+
+SET_VARIABLE = bytes.fromhex(
+    f"{TOKEN} 3e000000 010015bb 00000000 0d000000 01000000 34000000 {'00' * 16} 01000000 cdcc4c3e {'00' * 16} 9109"
+)
+VARIABLE_SET = bytes.fromhex(f"{TOKEN} 80000000 010051bb 00000000 0d000000 {'00' * 102} b607")
+
+
 # --- at work
 
 
@@ -132,6 +153,27 @@ def arbin(cycler: VirtualArbin) -> Iterator[ArbinCti]:
 
 def commands(cycler: VirtualArbin) -> list[int]:
     return [struct.unpack_from("<I", frame, 12)[0] for frame in cycler.requests]
+
+
+def test_the_virtual_cycler_takes_a_variable_as_recorded(arbin, cycler):
+    with socket.create_connection((cycler.host, cycler.port)) as client, client.makefile("rb") as replies:
+        client.sendall(cti.login("me", "it") + SET_VARIABLE)
+        replies.read(8678)
+        assert replies.read(128)[24] == 0x12  # the channel does not run
+        arbin.start_procedure("14", "rest", "run-1", LIMITS)
+        client.sendall(SET_VARIABLE)
+        assert replies.read(128) == VARIABLE_SET
+    assert cycler.variables == {(13, 1): pytest.approx(0.2)}
+
+
+def test_a_name_that_the_last_test_had_is_refused(arbin, cycler, clock):
+    arbin.start_procedure("14", "rest", "run-1", LIMITS)
+    clock.sleep(3601.0)
+    assert arbin.procedure_status(["14"])["14"].state is CyclerState.FINISHED
+    before = len(cycler.requests)
+    with pytest.raises(Refused, match="its last test was 'run-1' too; nothing was started"):
+        arbin.start_procedure("14", "rest", "run-1", LIMITS)
+    assert 0xBB320004 not in commands(cycler)[before:]
 
 
 def test_it_says_what_it_is(arbin):

@@ -151,6 +151,27 @@ def test_espec_dialog() -> None:
         assert virtual.received == ["MODE?", "TEMP, S25.0", "TEMP?", "MODE,CONSTANT", "MODE?", "ALARM?"]
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("MON?", "25.0,50,STANDBY,0"),
+        ("MON?,DETAIL", "25.0,50,STANDBY,0"),
+        ("HUMI?", "50,OFF,100,0"),
+        ("TEMP, S30.0 H60.0 L-10.0", "OK:TEMP, S30.0 H60.0 L-10.0"),
+        ("TEMP, S30.0 H20.0 L-10.0", "NA:DATA OUT OF RANGE"),
+        ("HUMI,SOFF", "OK:HUMI,SOFF"),
+        ("POWER,ON", "OK:POWER,ON"),
+        ("RELAY,ON,1,2", "OK:RELAY,ON,1,2"),
+        ("KEYPROTECT?", "OFF"),
+        ("SET?", "REF9"),
+        ("temp?", "NA:CMD ERR"),
+    ],
+)
+def test_the_virtual_espec_answers_what_the_makers_library_asks(line: str, said: str) -> None:
+    with VirtualEspec(ManualClock()) as virtual:
+        assert virtual.answer(line) == said
+
+
 def test_espec_limits_of_its_own_narrow_the_settings() -> None:
     with Heart({"TEMP?": "26.4,0.0,50.0,-10.0"}) as heart, EspecChamber(heart.address, **LIMITS) as chamber:
         assert chamber.read_temperature_degC() == 26.4
@@ -214,6 +235,27 @@ def test_memmert_dialog() -> None:
 )
 def test_memmert_answers_that_are_nearly_json(body: str, values: dict[str, object]) -> None:
     assert read_values(body) == values
+
+
+@pytest.mark.parametrize("firmware", [{}, {"bare_words": True}, {"braces": True}])
+def test_memmert_of_each_firmware(firmware: dict[str, bool]) -> None:
+    with VirtualMemmert(ManualClock()) as virtual:
+        for name, value in firmware.items():
+            setattr(virtual, name, value)
+        with MemmertChamber(virtual.address, **LIMITS) as chamber:
+            chamber.set_temperature(25.0)
+            assert chamber.read_temperature_degC() == 25.0
+            virtual.sensor_broken = True
+            assert chamber.read_temperature_degC() is NoReading.NOT_AVAILABLE
+
+
+def test_a_memmert_that_says_more_than_it_was_asked() -> None:
+    class Talkative(VirtualMemmert):
+        def _body(self, path: str) -> str:
+            return '{"Temp1Read": 21.5, "Temp4Read": "N/D", "TempSet_Range": {"min": 0, "max": 70}}'
+
+    with Talkative(ManualClock()) as virtual, MemmertChamber(virtual.address, **LIMITS) as chamber:
+        assert chamber.read_temperature_degC() == 21.5
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,49 @@ def test_a_balance_is_tared_and_knows_the_place() -> None:
         assert scale.read_force() is NoReading.OVERLOAD
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("!001:sys?", "+00009.807"),
+        ("!001:BAUD=3", ""),
+        ("!001:BAUD?", "+00007.000"),
+        ("!001:BAUD=x", "?"),
+        ("!001:RST", ""),
+        ("!001:SERL=1", "?"),
+        ("!001:NONE?", "?"),
+        ("!002:SYS?", None),
+        ("!000:RST", None),
+    ],
+)
+def test_the_virtual_station_answers_as_the_manual_has_it(line: str, said: str | None) -> None:
+    with VirtualMantracourt({1: lambda: kgf}) as virtual:
+        assert virtual.answer(line) == said
+
+
+def test_the_manuals_own_example_of_a_tare_is_one() -> None:
+    with Heart(balance("T S      52.1873 g", "T")) as heart, MtSicsBalance(heart.address, timeout_s=0.3) as scale:
+        scale.tare()
+    assert heart.received == ["I2", "I4", "T"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("I1", 'I1 A "01" "2.30" "2.22" "" ""'),
+        ("I11", 'I11 A "MS6002S"'),
+        ("ZI", "ZI S"),
+        ("Z", "Z A"),
+        ("TA", "TA A       0.00 g"),
+        ("TI", "TI S    1000.00 g"),
+        ("TAC", "TAC A"),
+        ("SIX", "ES"),
+    ],
+)
+def test_the_virtual_balance_answers_what_public_clients_ask(line: str, said: str) -> None:
+    with VirtualMtSics(lambda: kgf) as virtual:
+        assert virtual.answer(line) == said
+
+
 def test_a_line_of_the_print_key_is_no_answer() -> None:
     class Chatty(VirtualMtSics):
         def answer(self, line: str) -> str | None:

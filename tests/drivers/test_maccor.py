@@ -59,6 +59,35 @@ def test_the_makers_example_is_asked_for_and_read(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("asked", "keys", "items"),
+    [
+        ({"FNum": 1, "Chan": 0, "Len": 2}, "Len Status", ("Status", [{"RF1": 0, "RF2": 0, "Stat": 0}] * 2)),
+        ({"FNum": 2, "Chan": 1, "Len": 1}, "Len Voltage", ("Voltage", [3.0])),
+        ({"FNum": 3, "Chan": 0, "Len": 2}, "Len Current", ("Current", [0.0, 0.0])),
+        ({"FNum": 4, "Chan": 1}, "Len AuxValues", ("AuxValues", [])),
+        ({"FNum": 8, "Chan": 1}, "GlobFlags VARs", ("VARs", [0.0, 0.0, -1.25, *[0.0] * 12])),
+        ({"FNum": 9, "Chan": 0, "Len": 2}, "Len TestTimes", ("TestTimes", [0.0, 0.0])),
+        ({"FNum": 1, "Chan": 1, "Len": 2}, "", "Illegal value"),
+    ],
+)
+def test_the_virtual_tester_answers_what_public_clients_ask(asked, keys, items):
+    clock = ManualClock(1e6)
+    tester = VirtualMaccor((steady_cell(clock), steady_cell(clock)), clock)
+    try:
+        head = {"jsonrpc": "2.0", "method": "MacNet", "id": 1987}
+        variable = {"FClass": 6, "FNum": 9, "Chan": 1, "VarNum": 3, "Value": -1.25}
+        assert tester.answer({**head, "params": variable})["result"]["Result"] == "OK"
+        reply = tester.answer({**head, "params": {"FClass": 4, **asked}})
+    finally:
+        tester.stop()
+    if not keys:
+        assert reply["error"]["message"] == items
+        return
+    assert list(reply["result"]) == ["FClass", "FNum", "Chan", *keys.split()]
+    assert reply["result"][items[0]] == items[1]
+
+
+@pytest.mark.parametrize(
     ("old", "new"),
     [
         (b'"id":1}', b'"id":2}'),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import socket
 import threading
 import time
 
@@ -28,7 +30,8 @@ from drivers.methodscript import Ended, Failed, Output, Status, Variable, litera
 from drivers.palmsens import PalmSens
 from drivers.palmsens_scripts import DEVICES, Held, Limits
 from drivers.simulated.clock import ScaledClock
-from drivers.simulated.palmsens import VirtualPalmSens, digits
+from drivers.simulated.methodscript import digits
+from drivers.simulated.palmsens import VirtualPalmSens
 from drivers.simulated.wiring import FixedCell
 
 WINDOW = Protection(1.0, 4.2, 0.01)
@@ -48,6 +51,8 @@ HALF_CELL = Protection(-0.05, 2.0, 5e-3)
         ),
         ("Pda84E63DAn;ba82AB973f,14,284", [("da", 0.00513737, 0, None), ("ba", 2.799987e-09, 4, 132)]),
         ("Peb8000003 ,11", [("eb", 3.0, 1, None)]),
+        ("Pda807A120u;ba8030D3Dn,10,20B,40", [("da", 0.5, 0, None), ("ba", 199.997e-6, 0, 11)]),
+        ("Pea8000005i;ja7FFFFFFa", [("ea", 5.0, 0, None), ("ja", -1e-18, 0, None)]),
     ],
 )
 def test_packages_of_real_devices(line: str, expected: list[tuple[str, float, int, int | None]]) -> None:
@@ -503,3 +508,64 @@ def test_a_pico_refuses_what_its_dynamic_window_does_not_hold() -> None:
         with pytest.raises(OutOfRange, match="the EmStat Pico has no galvanostat"):
             driver.check_sweep(Sweep((100.0,), None, amplitude_rms_A=1e-3, protection=HALF_CELL))
         assert len(virtual.received) == before
+
+
+# --- the virtual device as other programs speak to it
+
+
+def answers(virtual: VirtualPalmSens, *sent: str, until: str) -> list[str]:
+    """All lines that come after `sent`, to the one that is `until`."""
+    with socket.create_connection((virtual.host, virtual.port), timeout=5.0) as client, client.makefile("r") as lines:
+        client.sendall("".join(f"{line}\n" for line in sent).encode())
+        return list(itertools.takewhile(lambda line: line != until, (line.rstrip("\n") for line in lines)))
+
+
+def test_branches_text_and_a_first_look_in_a_script() -> None:
+    script = """var p
+var n
+store_var n 2i aa
+meas 10m p ab
+if n == 1i
+  send_string "one"
+elseif n == 2i
+  send_string "two, 2.5 V"  # not a literal
+else
+  send_string "more"
+endif
+pck_start
+pck_add p
+pck_end""".splitlines()
+    with VirtualPalmSens(FixedCell(emf_V=0.3), ScaledClock(speed=50.0), noise=0.0) as virtual:
+        assert answers(virtual, "v", "e", *script, "", until="") == ["v0108", "e", "Ttwo, 2.5 V", "Pab80493E0u,10,204"]
+
+
+def test_each_vertex_of_a_scan_comes_once() -> None:
+    script = ("var p", "var c", "set_e 0", "cell_on", "meas_loop_cv p c 0 20m -10m 10m 1", "pck_start", "pck_add p")
+    with VirtualPalmSens(FixedCell(emf_V=0.3), ScaledClock(speed=50.0), noise=0.0) as virtual:
+        lines = answers(virtual, "e", *script, "pck_end", "endloop", "on_finished:", "cell_off", "", until="")
+    found = [read_package(line)[0].value for line in lines if line.startswith("P")]
+    assert found == pytest.approx([0.0, 0.01, 0.02, 0.01, 0.0, -0.01, 0.0])
+
+
+def test_a_loop_is_ended_and_the_script_goes_on() -> None:
+    script = (
+        "var p",
+        "var c",
+        "cell_on",
+        "meas_loop_ca p c 0 100m 3600",
+        "pck_start",
+        "pck_add c",
+        "pck_end",
+        "endloop",
+    )
+    with (
+        VirtualPalmSens(FixedCell(emf_V=0.0), ScaledClock(speed=5.0), noise=0.0) as virtual,
+        socket.create_connection((virtual.host, virtual.port), timeout=5.0) as client,
+        client.makefile("r") as lines,
+    ):
+        client.sendall("\n".join(("e", *script, 'send_string "on"', "on_finished:", "cell_off", "", "")).encode())
+        assert [next(lines) for _ in range(3)] == ["e\n", "M0007\n", "Pba8000000 ,10,224\n"]
+        client.sendall(b"h\nH\nY\n")
+        rest = [line.rstrip("\n") for line in itertools.takewhile(lambda line: line != "\n", lines)]
+        assert [line for line in rest if not line.startswith("P")] == ["h", "H", "Y", "*", "Ton"]
+        wait_for(lambda: not virtual.cell_is_on)

@@ -51,6 +51,26 @@ def test_the_separator_is_one_byte_and_a_set_point_is_read_back_before_the_start
     ]
 
 
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (b"14001\xb61\xb67\xb61", b"1"),  # compressed air on
+        (b"14003\xb61\xb67", b"1\xb60"),
+        (b"14003\xb61\xb699", b"-6"),
+        (b"11066\xb61\xb61", b"1\xb60.0"),
+        (b"11018\xb61", b"1\xb61"),
+        (b"17002\xb61", b"1\xb60"),
+        (b"19210\xb61", b"1\xb60"),
+        (b"17012\xb61", b"1"),
+        (b"12345\xb61", b"-5"),
+    ],
+)
+def test_the_virtual_chamber_answers_what_public_clients_ask(
+    virtual: VirtualSimServ, request_: bytes, said: bytes
+) -> None:
+    assert virtual.answer(request_.split(b"\xb6")) == said
+
+
 def test_a_chamber_that_runs_is_not_started_again(virtual: VirtualSimServ) -> None:
     with opened(virtual) as chamber:
         chamber.set_temperature(25.0)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,7 +64,8 @@ def test_hours_are_hours() -> None:
     [
         (b"", "no line with the headings"),
         (b"alpha,beta\n1,2\n", "no line with the headings"),
-        (b"PK\x03\x04 and so on", "an Excel workbook"),
+        (b"PK\x03\x04 and so on", "an Excel workbook that cannot be read"),
+        (b"\xd0\xcf\x11\xe0 and so on", "an Excel workbook of before 2007"),
         (ENGLISH.encode(), "no records"),
         (english(heading=ENGLISH.replace("SysTime", "Other")).encode(), "states no absolute time"),
         (english(heading=ENGLISH.replace("Current/mA", "Current/furlong")).encode(), "no line with the headings"),
@@ -75,6 +79,42 @@ def test_what_is_no_export_is_told(content: bytes, said: str) -> None:
 def test_a_start_in_the_head_serves_where_records_have_no_time() -> None:
     text = "Start time: 2025-03-01 12:00:00\n" + english(heading=ENGLISH.replace("SysTime", "Other"))
     assert read_export(text.encode()).rows[3].time == BEGAN + 30.0
+
+
+def test_summaries_between_the_records_are_no_records() -> None:
+    """As newer programs write it: cycles, their steps and these' records, each under its own headings."""
+    heading, *rows = english(heading=ENGLISH.replace("Step-State", "StepStatus")).splitlines()
+    text = "\n".join(
+        (
+            "Cycle,CapC/mAh,CapD/mAh,Efficiency/%,EndVoltD/V",
+            "1,0.0278,0.0278,100.0,3.4,2025-03-01 12:00:00,5,6,7,8,1,1,R",
+            "Step,CycleNo,Mode,StartTime,Period,Capacity/mAh,AveVolt/V",
+            "1,1,R,2025-03-01 12:00:00,00:00:50,0,3.5",
+            heading,
+            *rows[:6],
+            "Step,CycleNo,Mode,StartTime,Period,Capacity/mAh,AveVolt/V",
+            "2,60.0,10.0,1.0,0.5,0.5,3.9,0.1,2025-03-01 12:00:51,,1,2,RateC",
+            heading,
+            *rows[6:],
+        )
+    )
+    assert read_export(text.encode()) == read_export(english().encode())
+
+
+def test_a_workbook_is_read_as_the_text_is() -> None:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["Cycle", "CapC/mAh", "CapD/mAh"])
+    sheet = book.create_sheet("Record")
+    for line in english().splitlines():
+        cells = [float(cell) if cell.replace(".", "", 1).lstrip("-").isdigit() else cell for cell in line.split(",")]
+        sheet.append([timedelta(seconds=cells[1]), *cells[2:]] if isinstance(cells[1], float) else cells[1:])
+    content = io.BytesIO()
+    book.save(content)
+    found, expected = read_export(content.getvalue()).rows, read_export(english().encode()).rows
+    assert [(row.time, row.test_time_s, row.voltage_V, row.current_A, row.capacity_Ah) for row in found] == [
+        (row.time, row.test_time_s, row.voltage_V, row.current_A, row.capacity_Ah) for row in expected
+    ]
 
 
 def test_lines_that_cannot_be_read_are_named_and_a_cut_one_is_left_out() -> None:
