@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from drivers.simulated.modbus import ILLEGAL_ADDRESS, ILLEGAL_FUNCTION, ILLEGAL_VALUE, VirtualModbus, refusal
 from drivers.simulated.scpi import MISSING, OUT_OF_RANGE, Arguments, ScpiError, ScpiServer, channels_in
@@ -144,12 +144,49 @@ class SwitchedCell:
         return name in self._closed
 
 
+class Junction:
+    """The terminals of one instrument that several cells are switched to: it sees the cell that has it now."""
+
+    def __init__(self, ports: Sequence[Port]) -> None:
+        self._ports = tuple(ports)
+
+    @property
+    def _port(self) -> Port:
+        return next((port for port in self._ports if port.is_reached), self._ports[0])
+
+    def drive(self, drive: Drive) -> None:
+        for port in self._ports:
+            port.drive(drive)
+
+    def terminals(self) -> tuple[float, float]:
+        return self._port.terminals()
+
+    def control(self, controller: Controller | None, max_step_s: float = 10.0) -> None:
+        self._port.control(controller, max_step_s)
+
+    def impedance(self, frequency_Hz: float) -> complex:
+        return self._port.impedance(frequency_Hz)
+
+    def pressure_Pa(self) -> float:
+        return self._port.pressure_Pa()
+
+    def sensor_resistance_ohm(self) -> float:
+        return self._port.sensor_resistance_ohm()
+
+    def temperature_degC(self) -> float:
+        return self._port.temperature_degC()
+
+
 class Port:
     """What the instrument at the end of one route is wired to: the cell, or open terminals."""
 
     def __init__(self, switched: SwitchedCell, name: str) -> None:
         self._switched, self._name = switched, name
         self.wanted: Drive = OpenCircuit()
+
+    @property
+    def is_reached(self) -> bool:
+        return self._switched.reaches(self._name)
 
     def drive(self, drive: Drive) -> None:
         self.wanted = drive
