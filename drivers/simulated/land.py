@@ -5,6 +5,7 @@ The export is laid out as docs/instruments/land-exports.md describes such files.
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,7 +79,8 @@ class RecordingChannel(StoredProcedureChannel):
 class VirtualLand:
     """Tests `cell` by `procedure`, exports its records to `folder`, and begins again `pause_s` later.
 
-    The files are `<name>_001.csv` and so on. Runs in a thread of its own from entering to leaving.
+    The first test begins after `first_s`; `begin` begins the next one at once. The files are `<name>_001.csv` and so
+    on. Runs in a thread of its own from entering to leaving.
     """
 
     def __init__(
@@ -90,10 +92,13 @@ class VirtualLand:
         *,
         name: str = "CT2001A_007_1",
         record_s: float = 5.0,
+        first_s: float = 60.0,
         pause_s: float = 3600.0,
     ) -> None:
-        self.clock, self.folder, self.procedure, self.name, self.pause_s = clock, folder, procedure, name, pause_s
+        self.clock, self.folder, self.procedure, self.name = clock, folder, procedure, name
+        self.first_s, self.pause_s = first_s, pause_s
         self.channel = RecordingChannel(cell, clock, record_s)
+        self._told = threading.Event()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, daemon=True, name="LAND")
 
@@ -106,12 +111,19 @@ class VirtualLand:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped.set()
+        self._told.set()
         self._thread.join()
 
+    def begin(self) -> None:
+        """Begin the next test now, as a person does in the maker's program."""
+        self._told.set()
+
     def _work(self) -> None:
-        number = 0
-        while not self._stopped.is_set():
-            number += 1
+        for number in itertools.count(1):
+            self._told.wait((self.pause_s if number > 1 else self.first_s) / self.clock.speed)
+            self._told.clear()
+            if self._stopped.is_set():
+                return
             self.channel.records.clear()
             self.channel.start(f"{self.name}_{number:03}", "procedure", self.procedure)
             while self.channel.show().state is State.RUNNING:
@@ -119,7 +131,6 @@ class VirtualLand:
                     return
             self._export(self.folder / f"{self.name}_{number:03}.csv")
             self.channel.clear()
-            self._stopped.wait(self.pause_s / self.clock.speed)
 
     def _export(self, path: Path) -> None:
         lines = [HEADING, *(record.line(number) for number, record in enumerate(self.channel.records, start=1))]

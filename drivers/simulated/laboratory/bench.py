@@ -157,7 +157,8 @@ class Laboratory(Bench):
         both = VirtualKeithley2600B({"a": at("keithley-2602b-a"), "b": at("keithley-2602b-b")}, clock=clock)
         for channel in ("a", "b"):
             self.add(f"keithley-2602b-{channel}", "keithley-2600b", both, channel=channel)
-        self.add("ea-psb-scpi", "ea-scpi", VirtualEa(PowerStage(at("ea-psb-scpi")), clock=clock))
+        by_text = VirtualEa(PowerStage(at("ea-psb-scpi")), clock=clock)
+        self.add("ea-psb-scpi", "ea-scpi", by_text, pause_s=0.01 / clock.speed)
         self.add("ea-psb-modbus", "ea-modbus", VirtualEaModbusTcp(PowerStage(at("ea-psb-modbus"))))
         itech = VirtualItech(PowerStage(at("itech-m3412"), volts=60.0, amperes=30.0), clock=clock)
         self.add("itech-m3412", "itech-bidirectional", itech, rated_voltage_V=60.0, rated_current_A=30.0)
@@ -194,7 +195,8 @@ class Laboratory(Bench):
         self.add("arbin", "arbin-cti", arbin, user="virtual", password="virtual")
         gateway = VirtualGateway(FakeBackend(cells("cycler-pc"), clock), token="virtual")
         self.add("cycler-pc", "gateway", gateway, token="virtual")
-        self.companions.append(VirtualLand(self._at_source(LAND), clock, self.exports, MINUTE_CHECK))
+        self.land = VirtualLand(self._at_source(LAND), clock, self.exports, MINUTE_CHECK)
+        self.companions.append(self.land)
 
     def _add_meters(self) -> None:
         clock, at = self.clock, self._at_meter

@@ -110,8 +110,8 @@ def _check(first: str, *, spectrum: bool) -> str:
     name = f"Minute check, {first} first" + (", with a spectrum" if spectrum else "")
     there, back = _FIRST[first]
     lines = ["rest: {for: 10 s}", f"{there}: {{at: 0.25 C, for: 60 s}}", f"{back}: {{at: 0.25 C, for: 30 s}}"]
-    lines += ["impedance: {from: 1 kHz, to: 10 Hz, amplitude: 10 mV}"] if spectrum else []
-    return _HEAD.format(name=name) + "".join(f"  - {line}\n" for line in (*lines, "rest: {for: 10 s}"))
+    lines += ["impedance: {from: 1 kHz, to: 10 Hz, amplitude: 10 mV, points_per_decade: 5}"] if spectrum else []
+    return _HEAD.format(name=name) + "".join(f"  - {line}\n" for line in (*lines, "rest: {for: 5 s}"))
 
 
 PROTOCOLS: Mapping[str, str] = {
