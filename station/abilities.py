@@ -14,7 +14,7 @@ from protocols.limits import Limits
 from protocols.program import Program
 from station.channel import MIN_PERIOD_S
 from station.config import ChannelSection, ConfigError, StationConfig, has_capability
-from station.cycler_program import for_cycler
+from station.cycler_parts import cut
 from station.preflight import beyond_limits, wants_trigger
 from station.procedure_channel import procedure_of
 
@@ -31,9 +31,14 @@ def abilities_of(config: StationConfig, channel: ChannelSection) -> Abilities:
     """What is not declared stays unknown; the instruments themselves are asked when a run starts."""
     has_pressure = channel.sensor is not None or channel.frame is not None
     has_temperature = channel.thermometer is not None or channel.chamber is not None
-    if channel.cycler is not None:  # what it cannot be told otherwise, `for_cycler` says
+    if channel.cycler is not None:  # what it cannot be told otherwise, `cut` says
         procedures = True if runs_procedures(config, channel) else None
-        return Abilities(has_pressure=has_pressure, has_temperature=has_temperature, has_procedures=procedures)
+        return Abilities(
+            frequency_range_Hz=_range(_driver(config, channel.impedance), "frequency_range"),
+            has_pressure=has_pressure,
+            has_temperature=has_temperature,
+            has_procedures=procedures,
+        )
     if channel.exports is not None:
         return Abilities(has_impedance=False, has_chamber=False, has_frame=False, has_procedures=False)
     speed = config.simulation.speed if config.simulation else 1.0
@@ -71,7 +76,7 @@ def problems_on(program: Program, cell: Cell, config: StationConfig, channel: Ch
             if runs_procedures(config, channel):
                 procedure_of(program)
             else:
-                for_cycler(program, limits, cell.capacity_Ah or 0.0)
+                cut(program, measures_impedance=channel.impedance is not None)
         except DocumentError as error:
             found += error.problems
     return tuple(sorted(dict.fromkeys(found), key=lambda p: (p.file, p.line, p.column)))

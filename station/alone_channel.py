@@ -138,14 +138,12 @@ class AloneChannel(Channel, Generic[C, S]):
         """What the cycler's own state means for the run; unknown is never taken for idle."""
         match state:
             case CyclerState.FINISHED:
-                await self._take_up()
-                self._store_last_step("end of the program")
-                self.say(Level.INFO, "finished: the circuit is open")
-                await self._end(RunState.FINISHED, "finished")
+                await self._finished()
             case CyclerState.STOPPED:
                 await self._take_up()
                 self._store_last_step("stopped at the cycler")
                 self.say(Level.WARNING, "the test was stopped at the cycler")
+                await self._leave_cell()
                 await self._end(RunState.STOPPED, "stopped at the cycler")
             case CyclerState.PROTECTED:
                 await self._take_up()
@@ -159,6 +157,16 @@ class AloneChannel(Channel, Generic[C, S]):
                 self.say(Level.INFO, "continued at the cycler")
             case _:
                 pass
+
+    async def _finished(self) -> None:
+        """The test has come to its end, which opened the circuit."""
+        self._store_last_step("end of the program")
+        await self._leave_cell()
+        self.say(Level.INFO, "finished: the circuit is open")
+        await self._end(RunState.FINISHED, "finished")
+
+    async def _leave_cell(self) -> None:
+        """The cycler's circuit is open and the run is over: what else was closed for it is opened."""
 
     async def _take_up(self) -> None:
         """Before the run ends: what the cycler has that is not stored yet."""
@@ -205,8 +213,8 @@ class AloneChannel(Channel, Generic[C, S]):
 def as_sample(reading: Reading) -> Sample:
     return Sample(
         reading.time,
-        reading.voltage_V,
-        reading.current_A,
+        math.nan if reading.voltage_V is None else reading.voltage_V,
+        math.nan if reading.current_A is None else reading.current_A,
         reading.resistance_ohm,
         reading.pressure_Pa,
         reading.pressure_U_Pa,

@@ -102,7 +102,7 @@ class SensorBinding(Model):
 
 
 class SwitchBinding(Model):
-    """The switch that hands the cell from its source to the impedance instrument, with its two routes."""
+    """The switch that hands the cell from its source or cycler to the impedance instrument, with its two routes."""
 
     instrument: str
     source_route: str
@@ -128,8 +128,10 @@ class ChannelSection(Model):
     def _driven(self) -> ChannelSection:
         if sum(each is not None for each in (self.source, self.cycler, self.exports)) != 1:
             raise ValueError("a channel has either a 'source' or a 'cycler', or 'exports' of a tester")
-        if self.switch is not None and (self.source is None or self.impedance is None):
-            raise ValueError("a 'switch' hands the cell from a 'source' to an 'impedance' instrument: name both")
+        if self.switch is not None and (self.exports is not None or self.impedance is None):
+            raise ValueError(
+                "a 'switch' hands the cell from its 'source' or 'cycler' to an 'impedance' instrument: name both"
+            )
         return self
 
 
@@ -225,6 +227,9 @@ def _reference_problems(config: StationConfig) -> Iterator[tuple[Place, str]]:
                 continue
             driver = config.instruments[wanted].driver
             cls = _usable(driver)
+            if key == "cycler" and channel.impedance and cls and has_capability(cls, ProcedureCycler):
+                said = "runs procedures of its own, which the station cannot interrupt for a sweep"
+                yield ("channels", name, "impedance"), f"instrument '{wanted}' ({driver}) {said}"
             if cls is not None and not any(has_capability(cls, capability) for capability in capabilities):
                 names = " and no ".join(capability.__name__ for capability in capabilities)
                 yield place, f"instrument '{wanted}' ({driver}) cannot be used as this: it is no {names}"

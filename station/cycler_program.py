@@ -32,7 +32,7 @@ ALONE = "this channel's cycler runs alone and"
 
 def for_cycler(program: Program, limits: Limits, capacity_Ah: float) -> CyclerProgram:
     """Raises `DocumentError` that names each step which a cycler's step file cannot say."""
-    if problems := _problems(program):
+    if problems := problems_with(program):
         raise DocumentError(problems)
     return CyclerProgram(
         name=program.title,
@@ -53,7 +53,12 @@ def largest_current_A(program: Program) -> float:
 # --- what cannot be said
 
 
-def _problems(program: Program) -> list[Problem]:
+def problems_with(program: Program, *, measures_impedance: bool | None = None) -> list[Problem]:
+    """What neither the cycler nor, beside it, the station can do: with `measures_impedance`, and step by step.
+
+    None for a program that is the cycler's alone, as it is told to it.
+    """
+    helped = measures_impedance is not None
     problems: list[Problem] = []
     if program.markers:
         problems.append(Problem(program.file, 1, 1, f"'markers': {ALONE} makes no markers"))
@@ -61,8 +66,14 @@ def _problems(program: Program) -> list[Problem]:
         problems.append(Problem(program.file, 1, 1, f"'record': {said}"))
     for index, operation in enumerate(program.operations):
         match operation:
+            case Step(kind=Kind.IMPEDANCE) if measures_impedance:
+                pass
+            case Only() if helped:
+                pass
             case Step():
-                said = _unsayable(index, operation) or _unsayable_after(_before(program, index), operation)
+                said = _unsayable(index, operation)
+                if not helped:  # what comes before it there is not known yet
+                    said = said or _unsayable_after(_before(program, index), operation)
                 if said:
                     problems.append(
                         Problem(operation.file, operation.line, operation.column, f"step '{operation.name}': {said}")
@@ -92,7 +103,7 @@ def _unsayable_setpoint(step: Step) -> str | None:
         case ConstantVoltage():
             return f"{ALONE} knows no voltage against that at rest"
     return {
-        Kind.IMPEDANCE: f"{ALONE} measures no impedance",
+        Kind.IMPEDANCE: f"{ALONE} measures no impedance; bind an 'impedance' instrument to it in station.toml",
         Kind.RAMP: f"{ALONE} makes no ramps of voltage",
         Kind.PROFILE: f"{ALONE} follows no profile",
         Kind.TEMPERATURE: f"{ALONE} sets no chamber",

@@ -1,29 +1,46 @@
 """From a cycler's records to readings. Pure, as the sequencer: state and record in, state and rows out.
 
-The cycler integrates charge itself, within each step; here its steps are strung together to a run.
+The cycler integrates charge itself, within each step; here its steps are strung together to a run. A run may be
+several tests of the cycler's, one after the other, with sweeps of the station's between them: the parts of
+`station.cycler_parts`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from pydantic import TypeAdapter
 
 from drivers.interface import CyclerRecord
-from protocols.program import DIRECTIONS, CycleCount, Program, Step
+from protocols.program import DIRECTIONS, CycleCount, Program, RecordRule, Step
 from station.readings import Reading, StepSummary
+from station.sequencer import Sample
 
 STEP_CHANGE_S = 1e-3
 """A step's first record is made at its time 0, the instant of the last step's end: so test time rises strictly."""
 
 
+class Doing(StrEnum):
+    """What is done of the present part."""
+
+    STARTING = "starting"  # the cycler is told to start a test; whether it has is not known
+    FOLLOWING = "following"  # its test is on
+    SWEEPING = "sweeping"  # the station measures
+    WAITING = "waiting"  # the circuit is open: the part is begun when a person resumes the run
+
+
 @dataclass(frozen=True, slots=True)
 class FollowState:
-    """How far the records of a test were taken up."""
+    """How far the records of a run were taken up."""
 
-    test_id: int
+    test_id: int  # of the part's test; before it is on, of the last one that the channel had
     start_time: float
+    part: int = 0
+    doing: Doing = Doing.FOLLOWING
+    part_began_s: float = 0.0  # in test time
+    spectra: int = 0
     last_record: int = 0  # the cycler's own number of the last record taken up
     sequence: int = 0
     step: int = 0
@@ -49,6 +66,79 @@ def load(text: str) -> FollowState:
     return _STATE.validate_json(text)
 
 
+def starting(state: FollowState, part: int) -> FollowState:
+    """A part that is a test is about to be started; `test_id` stays that of the last test."""
+    return replace(state, part=part, doing=Doing.STARTING)
+
+
+def started(state: FollowState, test_id: int, time: float) -> FollowState:
+    """The part's test is on: its first record enters a new step. With the first one of all the run begins."""
+    if state.step == 0:
+        state = replace(state, start_time=time)
+    began_s = max(time - state.start_time, _end_s(state))
+    return replace(state, doing=Doing.FOLLOWING, test_id=test_id, part_began_s=began_s, last_record=0, last_key=None)
+
+
+def sweeping(state: FollowState, part: int, time: float) -> FollowState:
+    """A part that is a sweep begins: a step of its own."""
+    began_s = max(time - state.start_time, _end_s(state))
+    return replace(state, part=part, doing=Doing.SWEEPING, part_began_s=began_s, step=state.step + 1, last_key=None)
+
+
+def swept(state: FollowState, step: Step, time: float, reason: str) -> StepSummary:
+    """The sweep's step as ended; it passed no charge."""
+    return StepSummary(
+        step=state.step,
+        step_name=step.name,
+        kind=step.kind,
+        cycle=state.cycle,
+        start_time=state.start_time + state.part_began_s,
+        end_time=max(time, state.start_time + state.part_began_s),
+        capacity_Ah=0.0,
+        energy_Wh=0.0,
+        end_reason=reason,
+    )
+
+
+def watched(
+    state: FollowState, step: Step, rule: RecordRule, sample: Sample
+) -> tuple[FollowState, tuple[Reading, ...]]:
+    """What is seen of a cell that waits for its sweep, or of what is around it: recorded where the rule asks for it.
+
+    A voltage that is no number is one that nobody measures.
+    """
+    last, step_time_s = state.last, sample.time - state.start_time - state.part_began_s
+    if last is not None and last.step == state.step and step_time_s < last.step_time_s + rule.every_s:
+        return state, ()
+    is_seen = math.isfinite(sample.voltage_V)
+    reading = Reading(
+        sequence=state.sequence + 1,
+        time=sample.time,
+        test_time_s=sample.time - state.start_time,
+        step=state.step,
+        step_name=step.name,
+        cycle=state.cycle,
+        step_time_s=step_time_s,
+        voltage_V=sample.voltage_V if is_seen else None,
+        current_A=sample.current_A if is_seen else None,
+        step_capacity_Ah=0.0,
+        step_energy_Wh=0.0,
+        net_capacity_Ah=last.net_capacity_Ah if last else 0.0,
+        resistance_ohm=sample.resistance_ohm,
+        pressure_Pa=sample.pressure_Pa,
+        pressure_U_Pa=sample.pressure_U_Pa,
+        calibration=sample.calibration,
+        temperature_degC=sample.temperature_degC,
+        pressure_mark=sample.pressure_mark,
+    )
+    return replace(state, sequence=reading.sequence, last=reading), (reading,)
+
+
+def _end_s(state: FollowState) -> float:
+    """Test time before which nothing new begins."""
+    return state.last.test_time_s + STEP_CHANGE_S if state.last else 0.0
+
+
 def follow(
     program: Program, state: FollowState, record: CyclerRecord
 ) -> tuple[FollowState, Reading, StepSummary | None]:
@@ -59,7 +149,7 @@ def follow(
     step = step_of(program, record)
     summary = None
     if _is_new_step(state, record):
-        summary = last_step(program, state, "ended by the cycler") if state.last is not None else None
+        summary = last_step(program, state, "ended by the cycler")
         state = _enter(state, step)
     capacity_Ah, energy_Wh = _signed(step, state, record)
     test_time_s = state.time_before_step_s + record.step_time_s
@@ -135,7 +225,7 @@ def _enter(state: FollowState, step: Step) -> FollowState:
         last_capacity_Ah=0.0,
         last_energy_Wh=0.0,
         net_before_step_Ah=state.last.net_capacity_Ah if state.last else 0.0,
-        time_before_step_s=state.last.test_time_s + STEP_CHANGE_S if state.last else 0.0,
+        time_before_step_s=state.part_began_s if state.last_key is None else _end_s(state),
     )
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from drivers import interface
-from drivers.interface import ImpedanceSource, InstrumentError, OutOfRange, Protection, Source, Sweep
+from drivers.interface import ImpedanceSource, InstrumentError, NotSafe, OutOfRange, Protection, Source
 from protocols.document import DocumentError, Problem
 from protocols.limits import Limits
 from protocols.program import (
@@ -48,10 +48,11 @@ from station.commands import (
 from station.environment import NOTHING, Environment
 from station.handover import Handover
 from station.preflight import wants_trigger
-from station.readings import ChannelState, Level, RunState, Spectrum
+from station.readings import ChannelState, Level, RunState
 from station.run import Run
 from station.sensors import Sensor
 from station.sequencer import Outcome, Phase, Sample, State
+from station.sweeping import Sweeper, Swept
 from station.workers import Patience, Worker
 
 LONGEST_RESTART_COMMIT_S = 2.0
@@ -80,20 +81,18 @@ class HostChannel(Channel):
     ) -> None:
         super().__init__(name, around, limits, sensor, environment)
         self._source = source
-        self._impedance = impedance
         self._handover = handover
+        self._sweeper = Sweeper(name, around, impedance, handover, self.say) if impedance else None
         self._program: Program | None = None
         self._state: State | None = None
         self._patience = Patience(around.lost_after_s)
-        self._sweeping: asyncio.Task[None] | None = None
         self._setting: asyncio.Task[None] | None = None  # the chamber or the frame
         self._pulses: set[asyncio.Task[None]] = set()
         self._on_by_hand = False
         self._tripped_by: Sample | None = None  # stored once the circuit is open
         self._first: Sample | None = None  # taken with the last set point, not yet looked at
         self._connected = False  # the source is on, and measures the cell
-        self._measuring = False  # this very channel has the impedance instrument and measures
-        self._maybe_polarised = False  # by the impedance instrument
+        self._rest_V: float | None = None  # that the cell was seen at before a sweep
         self._must_restore = False
         self._at_once = False
         self._exchanges_s: deque[float] = deque(maxlen=5)  # how long the last measurements took
@@ -130,9 +129,8 @@ class HostChannel(Channel):
     async def _check_range(self, step: ProgramStep, protection: Protection) -> None:
         environment = self.environment
         match step.setpoint:
-            case SweepPlan() as plan if self._impedance is not None:
-                sweep = _sweep(plan, protection)
-                await self._impedance.call(lambda instrument: instrument.check_sweep(sweep))
+            case SweepPlan() as plan if self._sweeper is not None:
+                await self._sweeper.check(plan, protection)
             case ChamberTemperature(degC) if environment.chamber is not None:
                 await environment.chamber.call(lambda chamber: chamber.check_temperature(degC))
             case StackPressure(pascals) if environment.frame is not None:
@@ -188,16 +186,16 @@ class HostChannel(Channel):
         try:
             await self._source.call(lambda source: source.off())
             await self._cancel_sweep()
-            if self._maybe_polarised and self._impedance is not None and self._impedance.lender.holder is None:
-                await self._impedance.call(lambda instrument: instrument.make_safe())
-            self._maybe_polarised = False
+            if self._sweeper is not None:
+                await self._sweeper.make_safe()
         finally:
             if self._handover is not None:
                 await self._cancel_sweep()
                 await self._handover.open()
 
     def _halt(self) -> None:
-        self._interrupt_sweep()
+        if self._sweeper is not None:
+            self._sweeper.interrupt()
         if self._setting is not asyncio.current_task() and self._setting is not None:
             self._setting.cancel()
         tripped_by, self._tripped_by = self._tripped_by, None
@@ -212,7 +210,8 @@ class HostChannel(Channel):
         if self.state is not ChannelState.TRIPPED:
             self.state = ChannelState.PAUSED if self._state.phase is Phase.PAUSED else ChannelState.RUNNING
         self._must_restore = self.state is ChannelState.RUNNING
-        self._maybe_polarised = sequencer.current_step(run.program, self._state).kind is Kind.IMPEDANCE
+        if self._sweeper is not None and sequencer.current_step(run.program, self._state).kind is Kind.IMPEDANCE:
+            self._sweeper.left_polarised()
 
     def _state_json(self) -> str | None:
         return sequencer.dump(self._state) if self._state is not None else None
@@ -254,7 +253,9 @@ class HostChannel(Channel):
     async def _tick(self) -> None:
         if self.state is ChannelState.TRIPPED and not self._open_circuit_confirmed:
             await self._make_safe()
-        for task in (self._sweeping, self._setting, *self._pulses):
+        if self._sweeper is not None:
+            self._sweeper.raise_unforeseen()
+        for task in (self._setting, *self._pulses):
             if task is not None and task.done() and not task.cancelled():
                 task.result()  # raises what nobody foresaw
         self._pulses = {task for task in self._pulses if not task.done()}
@@ -288,6 +289,15 @@ class HostChannel(Channel):
             await self._trip("the source's output is on, and not by this station")
         elif trip := self._check_open():
             await self._trip(trip.reason)
+        elif self._sweeper is not None and self._sweeper.has_cell and self.state is ChannelState.RUNNING:
+            self._watch()
+
+    def _watch(self) -> None:
+        """Nobody but the impedance instrument measures the cell now: record what is around it."""
+        assert self._program is not None and self._state is not None
+        around = self._surrounded(Sample(self.around.clock.now(), math.nan, math.nan))
+        if around.resistance_ohm is not None or around.pressure_Pa is not None or around.temperature_degC is not None:
+            self._keep(sequencer.watched(self._program, self._state, around))
 
     async def _go_on(self) -> None:
         """The first look after a restart: before anything is changed."""
@@ -297,9 +307,9 @@ class HostChannel(Channel):
             self._must_restore = False
             await self._end(RunState.STOPPED, "stopped")
             return
-        if self._impedance is not None and self._impedance.lender.holder is None:
-            # It may have been left polarised in the middle of a sweep; where another channel has it, no more.
-            await self._impedance.call(lambda instrument: instrument.make_safe())
+        if self._sweeper is not None:
+            self._sweeper.left_polarised()  # maybe, in whatever step: nobody knows who used it last
+            await self._sweeper.make_safe()
         await self._find_cell()
         is_on = await self._source.call(lambda source: source.output_is_on())
         sample = await self._sampled()
@@ -362,7 +372,7 @@ class HostChannel(Channel):
         clock = self.around.clock
         shortest = MIN_PERIOD_S if clock.speed > 1 else 0.0
         period = max(self.around.poll_s / clock.speed, shortest)
-        if self.state is not ChannelState.RUNNING or self._program is None or self._state is None:
+        if not self._connected or self._program is None or self._state is None:
             return max(period, 0.05) - since_s
         begin = sequencer.next_due(self._program, self._state) - LEAD * min(self._exchanges_s, default=0.0)
         due = max((begin - clock.now()) / clock.speed, shortest - since_s)
@@ -372,7 +382,7 @@ class HostChannel(Channel):
         """Half the time, by the present slope, until a voltage ends the step; infinite where none does."""
         assert self._program is not None and self._state is not None
         mark, latest = self._state.recorded, self._state.previous
-        if mark is None or latest is None or latest.time <= mark.time:
+        if mark is None or mark.voltage_V is None or latest is None or latest.time <= mark.time:
             return math.inf
         slope = (latest.voltage_V - mark.voltage_V) / (latest.time - mark.time)
         step = sequencer.current_step(self._program, self._state)
@@ -489,8 +499,7 @@ class HostChannel(Channel):
                 narrowed = replace(protection, current_max_A=min(most_A, limit or math.inf))
                 return await self._insist(interface.Voltage(voltage), narrowed)
             case MeasureImpedance(plan):
-                await self._insist(None, protection)
-                self._sweeping = asyncio.create_task(self._sweep(plan))
+                return await self._queue(plan, protection)
             case Trip(reason):
                 await self._trip(reason)
             case Finish():
@@ -531,93 +540,41 @@ class HostChannel(Channel):
             await (handover.open() if setpoint is None else handover.to_source())
         return await self._source.call(act) if setpoint is not None else None
 
-    async def _sweep(self, plan: SweepPlan) -> None:
-        """Measure a spectrum point by point, then tell the sequencer."""
-        assert self._impedance is not None and self._program is not None and self._state is not None
-        lender, speed = self._impedance.lender, self.around.clock.speed
-        if lender.holder is not None:
-            before = ", ".join((lender.holder, *lender.waiting))
-            self.say(Level.INFO, f"waits for '{lender.name}'; before it: {before}")
-        try:
-            async with lender.to(self.name, self.around.lend_within_s / speed) as loan:
-                waited_s = loan.waited_s * speed if loan.ahead else 0.0
-                if loan.ahead:
-                    self.say(Level.INFO, f"has '{lender.name}' after a wait of {waited_s:.0f} s")
-                spectrum = await self._handed_over(plan)
-        except InstrumentError as error:
-            await self._sweep_failed(error)
-            return
+    async def _queue(self, plan: SweepPlan, protection: Protection) -> Sample | None:
+        """Open the circuit for a sweep; where that must be waited for, the cell rests at its source until its turn."""
+        assert self._sweeper is not None
+        self._connected = self._sweeper.must_wait
+        self._rest_V = self.latest.voltage_V if self.latest else None
+        sample = await self._insist(interface.Current(0.0) if self._connected else None, protection)
+        if self.state is ChannelState.RUNNING:
+            self._sweeper.begin(plan, protection, self._make_way, self._swept, self._sweep_failed)
+        return sample
+
+    async def _make_way(self) -> float | None:
         async with self._lock:
-            self._sweeping = None
-            if self.state is ChannelState.RUNNING and self._state is not None:
-                now = self.around.clock.now()
-                await self._follow(sequencer.swept(self._program, self._state, spectrum, now, waited_s))
+            if self._connected:
+                self._rest_V = self.latest.voltage_V if self.latest else self._rest_V
+                await self._insist(None, _protection(self.limits.limits))
+                self._connected = False
+            if self.state is not ChannelState.RUNNING:
+                raise NotSafe("the channel does not run any more")
+            return self._rest_V
+
+    async def _swept(self, swept: Swept) -> None:
+        async with self._lock:
+            if self.state is ChannelState.RUNNING and self._program is not None and self._state is not None:
+                state, now = self._state, self.around.clock.now()
+                spectrum = swept.spectrum(state.start_time, state.step, state.cycle)
+                await self._follow(sequencer.swept(self._program, state, spectrum, now, swept.waited_s))
         self._wake.set()
 
     async def _sweep_failed(self, error: InstrumentError) -> None:
-        if self._sweeping is not asyncio.current_task():  # it was broken off, and who did that has the lock
-            self.say(Level.WARNING, f"while the sweep was broken off: {error}")
-            return
         async with self._lock:
             await self._trip(f"impedance sweep failed: {error}")
 
-    async def _handed_over(self, plan: SweepPlan) -> Spectrum:
-        """Measure with the cell at the impedance instrument; before that is lent on, the cell is off it, confirmed."""
-        if self._handover is None:
-            return await self._measured(plan)
-        try:
-            await self._handover.to_impedance()
-            return await self._measured(plan)
-        finally:
-            await asyncio.shield(self._handover.open())
-
-    async def _measured(self, plan: SweepPlan) -> Spectrum:
-        assert self._impedance is not None and self._state is not None
-        began = self.around.clock.now()
-        bias = plan.bias_V if plan.bias_V is not None else self.latest.voltage_V if self.latest else None
-        sweep = _sweep(plan, _protection(self.limits.limits))
-        points = await self._impedance.call(lambda instrument: instrument.sweep(sweep))
-        measured: list[interface.ImpedancePoint] = []
-        self._measuring = self._maybe_polarised = True
-        try:
-            while (point := await self._impedance.call(lambda _: next(points, None))) is not None:
-                measured.append(point)
-        finally:
-            self._measuring = False
-            await asyncio.shield(self._impedance.call(lambda _: points.close()))
-        self._maybe_polarised = False
-        galvanostatic = plan.amplitude_rms_A is not None
-        return Spectrum(
-            number=0,
-            time=began,
-            test_time_s=began - self._state.start_time,
-            step=self._state.step,
-            cycle=self._state.cycle,
-            bias_V=None if galvanostatic else bias,
-            amplitude_rms_V=plan.amplitude_rms_V,
-            bias_A=plan.bias_A if galvanostatic else None,
-            amplitude_rms_A=plan.amplitude_rms_A,
-            frequency_Hz=tuple(point.frequency_Hz for point in measured),
-            real_ohm=tuple(point.impedance_ohm.real for point in measured),
-            imaginary_ohm=tuple(point.impedance_ohm.imag for point in measured),
-        )
-
-    def _interrupt_sweep(self) -> asyncio.Task[None] | None:
-        """Break off a running sweep, even in the middle of a point of minutes."""
-        if self._sweeping is asyncio.current_task():
-            return None
-        sweeping, self._sweeping = self._sweeping, None
-        if sweeping is not None and not sweeping.done():
-            sweeping.cancel()
-            if self._impedance is not None and self._measuring and self._impedance.opened is not None:
-                self._impedance.opened.interrupt()
-        return sweeping
-
     async def _cancel_sweep(self) -> None:
-        sweeping = self._interrupt_sweep()
-        if sweeping is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await sweeping
+        if self._sweeper is not None:
+            await self._sweeper.cancel()
 
     def _progress(self) -> Progress | None:
         program, state = self._program, self._state
@@ -637,11 +594,11 @@ class HostChannel(Channel):
 
     @property
     def _measures_impedance(self) -> bool:
-        return self._impedance is not None
+        return self._sweeper is not None
 
     @property
     def _instruments(self) -> tuple[str, ...]:
-        return tuple(one.name for one in (self._source, self._impedance, self._handover) if one)
+        return tuple(one.name for one in (self._source, self._sweeper, self._handover) if one)
 
     async def _cleared(self, who: str) -> None:
         self._set(ChannelState.PAUSED, RunState.PAUSED, f"trip cleared by {who}")
@@ -665,17 +622,6 @@ def _clamped(protection: Protection, current_A: float, until_V: float | None) ->
     if current_A > 0:
         return replace(protection, voltage_max_V=min(protection.voltage_max_V, until_V + CLAMP_MARGIN_V))
     return replace(protection, voltage_min_V=max(protection.voltage_min_V, until_V - CLAMP_MARGIN_V))
-
-
-def _sweep(plan: SweepPlan, protection: Protection) -> Sweep:
-    return Sweep(
-        plan.frequencies_Hz,
-        plan.amplitude_rms_V,
-        plan.bias_V,
-        protection,
-        amplitude_rms_A=plan.amplitude_rms_A,
-        bias_A=plan.bias_A,
-    )
 
 
 def _setpoints(step: ProgramStep) -> Iterator[interface.Setpoint]:

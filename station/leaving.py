@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from drivers.interface import Chamber, InstrumentError
+from station.alone_channel import AloneChannel
 from station.channel import Channel, ChannelError
-from station.cycler_channel import CyclerChannel
 from station.journal import Journal
 from station.readings import ChannelState, Level
 from station.workers import Worker
@@ -28,7 +28,7 @@ class ChamberToLeave:
         return [
             channel.name
             for channel in self.channels
-            if isinstance(channel, CyclerChannel) and channel.run is not None and channel.state is ChannelState.RUNNING
+            if isinstance(channel, AloneChannel) and channel.run is not None and channel.state is ChannelState.RUNNING
         ]
 
 

@@ -107,7 +107,7 @@ def _passed(state: LookState, status: ProcedureStatus, sample: Sample, same_step
     gap_s = sample.time - last.time
     if gap_s > LONGEST_TRAPEZOID_S and (last.current_A or sample.current_A):
         return 0.0, gap_s
-    return 0.5 * (last.current_A + sample.current_A) * gap_s / 3600, 0.0
+    return 0.5 * ((last.current_A or 0.0) + sample.current_A) * gap_s / 3600, 0.0
 
 
 # --- steps
@@ -171,7 +171,7 @@ def _summary(state: LookState, reason: str) -> StepSummary:
 
 def _reading(state: LookState, status: ProcedureStatus, sample: Sample, passed_Ah: float, same_step: bool) -> Reading:
     last = state.last
-    before_V = last.voltage_V if last is not None else sample.voltage_V
+    before_V = last.voltage_V if last is not None and last.voltage_V is not None else sample.voltage_V
     passed_Wh = passed_Ah * 0.5 * (before_V + sample.voltage_V)
     so_far = last if same_step else None
     return Reading(

@@ -26,8 +26,10 @@ class Reading:
     step_name: str  # where in the protocol: "4.1 discharge"
     cycle: int  # from 1; a new cycle begins where the first half-cycle's direction comes again
     step_time_s: float
-    voltage_V: float
-    current_A: float
+    voltage_V: (
+        float | None
+    )  # None, as the current, where nobody measures it: while an impedance instrument has the cell
+    current_A: float | None
     step_capacity_Ah: float  # signed charge since the step began
     step_energy_Wh: float
     net_capacity_Ah: float  # signed charge since the run began

@@ -37,7 +37,6 @@ from protocols import library
 from protocols.cell import read_cell
 from protocols.compile import Protocol, read_protocol
 from protocols.document import DocumentError
-from protocols.limits import Limits
 from protocols.program import ChamberTemperature, Kind
 from station import cautions
 from station.calibrating import Desk
@@ -387,7 +386,7 @@ class Station:
         environment = self._environment(section)
         sensor = self._sensor(name, section, environment.temperature)
         if section.cycler is not None:
-            return self._cycler_channel(name, section.cycler, limits, sensor, environment)
+            return self._cycler_channel(name, section, section.cycler, sensor, environment)
         if section.exports is not None:
             return WatchedChannel(
                 name,
@@ -401,10 +400,11 @@ class Station:
             )
         assert section.source is not None
         source = self._worker(section.source, Source)  # type: ignore[type-abstract]
-        impedance = self._worker(section.impedance, ImpedanceSource) if section.impedance else None  # type: ignore[type-abstract]
-        return HostChannel(
-            name, self._around, limits, sensor, source, impedance, environment, self._handover(section.switch)
-        )
+        impedance, handover = self._impedance(section.impedance), self._handover(section.switch)
+        return HostChannel(name, self._around, limits, sensor, source, impedance, environment, handover)
+
+    def _impedance(self, name: str | None) -> Worker[ImpedanceSource] | None:
+        return self._worker(name, ImpedanceSource) if name else None  # type: ignore[type-abstract]
 
     def _handover(self, bound: SwitchBinding | None) -> Handover | None:
         if bound is None:
@@ -413,16 +413,25 @@ class Station:
         return Handover(switch, bound.source_route, bound.impedance_route)
 
     def _cycler_channel(
-        self, name: str, cycler: CyclerSection, limits: Limits, sensor: Sensor | None, environment: Environment
+        self,
+        name: str,
+        section: ChannelSection,
+        cycler: CyclerSection,
+        sensor: Sensor | None,
+        environment: Environment,
     ) -> Channel:
         """A cycler is sent whole programs, or told which of its own to run."""
         instrument, position, around = cycler.instrument, cycler.channel, self._around
+        limits = section.limits.limits()
         driver = DRIVERS.get(self.config.instruments[instrument].driver)
         if driver is None or not has_capability(driver, ProcedureCycler):
             if instrument not in self._feeds:
                 worker = self._worker(instrument, ProgramCycler)  # type: ignore[type-abstract]
                 self._feeds[instrument] = CyclerFeed(worker, read_programs)
-            return CyclerChannel(name, around, limits, sensor, self._feeds[instrument], position, environment)
+            impedance, handover = self._impedance(section.impedance), self._handover(section.switch)
+            return CyclerChannel(
+                name, around, limits, sensor, self._feeds[instrument], position, environment, impedance, handover
+            )
         if instrument not in self._feeds:
             self._feeds[instrument] = CyclerFeed(self._worker(instrument, ProcedureCycler), read_procedures)
         feed, holds = self._feeds[instrument], bool(getattr(driver, "holds_protection", False))

@@ -32,6 +32,7 @@ class VirtualKeithleyDaq6510(VirtualScanner):
         self,
         sensors: Mapping[int, Sensor],
         *,
+        card_channels: int = 20,
         terminals: str = "REAR",
         language: str = "SCPI",
         clock: Clock | None = None,
@@ -40,7 +41,9 @@ class VirtualKeithleyDaq6510(VirtualScanner):
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        super().__init__(sensors, clock=clock, noise=noise, seed=seed, host=host, port=port)
+        super().__init__(
+            sensors, card_channels=card_channels, clock=clock, noise=noise, seed=seed, host=host, port=port
+        )
         self.terminals, self.language = terminals, language
         self._buffer: list[tuple[int, float]] = []
         self._front = 1

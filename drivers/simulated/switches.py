@@ -144,39 +144,6 @@ class SwitchedCell:
         return name in self._closed
 
 
-class Junction:
-    """The terminals of one instrument that several cells are switched to: it sees the cell that has it now."""
-
-    def __init__(self, ports: Sequence[Port]) -> None:
-        self._ports = tuple(ports)
-
-    @property
-    def _port(self) -> Port:
-        return next((port for port in self._ports if port.is_reached), self._ports[0])
-
-    def drive(self, drive: Drive) -> None:
-        for port in self._ports:
-            port.drive(drive)
-
-    def terminals(self) -> tuple[float, float]:
-        return self._port.terminals()
-
-    def control(self, controller: Controller | None, max_step_s: float = 10.0) -> None:
-        self._port.control(controller, max_step_s)
-
-    def impedance(self, frequency_Hz: float) -> complex:
-        return self._port.impedance(frequency_Hz)
-
-    def pressure_Pa(self) -> float:
-        return self._port.pressure_Pa()
-
-    def sensor_resistance_ohm(self) -> float:
-        return self._port.sensor_resistance_ohm()
-
-    def temperature_degC(self) -> float:
-        return self._port.temperature_degC()
-
-
 class Port:
     """What the instrument at the end of one route is wired to: the cell, or open terminals."""
 
@@ -185,7 +152,7 @@ class Port:
         self.wanted: Drive = OpenCircuit()
 
     @property
-    def is_reached(self) -> bool:
+    def reached(self) -> bool:
         return self._switched.reaches(self._name)
 
     def drive(self, drive: Drive) -> None:
@@ -197,7 +164,18 @@ class Port:
         return self._switched.cell.terminals() if self._switched.reaches(self._name) else (0.0, 0.0)
 
     def control(self, controller: Controller | None, max_step_s: float = 10.0) -> None:
-        self._switched.cell.control(controller, max_step_s)
+        """A tester's firmware goes on while its route is open: it sees open terminals, and drives nothing."""
+        if controller is None:
+            self._switched.cell.control(None)
+            return
+
+        def through(time_s: float, voltage_V: float, current_A: float) -> Drive | None:
+            is_reached = self._switched.reaches(self._name)
+            drive = controller(time_s, voltage_V, current_A) if is_reached else controller(time_s, 0.0, 0.0)
+            self.wanted = self.wanted if drive is None else drive
+            return drive if is_reached else None
+
+        self._switched.cell.control(through, max_step_s)
 
     def impedance(self, frequency_Hz: float) -> complex:
         return self._switched.cell.impedance(frequency_Hz) if self._switched.reaches(self._name) else complex(1e12)
@@ -210,3 +188,37 @@ class Port:
 
     def temperature_degC(self) -> float:
         return self._switched.cell.temperature_degC()
+
+
+class SharedPort:
+    """What an instrument is wired to that several cells can be switched to: the one whose route is closed."""
+
+    def __init__(self, ports: Sequence[Port]) -> None:
+        self._ports = tuple(ports)
+
+    def drive(self, drive: Drive) -> None:
+        for port in self._ports:
+            port.drive(drive)
+
+    def control(self, controller: Controller | None, max_step_s: float = 10.0) -> None:
+        raise NotImplementedError("a tester's firmware has one cell of its own")
+
+    def terminals(self) -> tuple[float, float]:
+        return self._reached.terminals()
+
+    def impedance(self, frequency_Hz: float) -> complex:
+        return self._reached.impedance(frequency_Hz)
+
+    def pressure_Pa(self) -> float:
+        return self._reached.pressure_Pa()
+
+    def sensor_resistance_ohm(self) -> float:
+        return self._reached.sensor_resistance_ohm()
+
+    def temperature_degC(self) -> float:
+        return self._reached.temperature_degC()
+
+    @property
+    def _reached(self) -> Port:
+        """Where none is, the first: it shows open terminals."""
+        return next((port for port in self._ports if port.reached), self._ports[0])

@@ -11,7 +11,20 @@ over the stored rows, by `step_time_s`, gives the stored charge.
 """
 
 from station.sequencer.course import current_step
-from station.sequencer.events import advance, begin, confirm, next_due, pause, record, resume, skip, stop, swept
+from station.sequencer.events import (
+    advance,
+    begin,
+    confirm,
+    measured_in_words,
+    next_due,
+    pause,
+    record,
+    resume,
+    skip,
+    stop,
+    swept,
+    watched,
+)
 from station.sequencer.recording import CHARGE_TOLERANCE
 from station.sequencer.restoring import before_gap_A, mean_over_gap_A, restore
 from station.sequencer.setpoints import drive
@@ -32,6 +45,7 @@ __all__ = [
     "dump",
     "load",
     "mean_over_gap_A",
+    "measured_in_words",
     "next_due",
     "pause",
     "record",
@@ -40,4 +54,5 @@ __all__ = [
     "skip",
     "stop",
     "swept",
+    "watched",
 ]

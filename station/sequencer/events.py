@@ -103,6 +103,14 @@ def record(program: Program, state: State, sample: Sample) -> Outcome:
     return Outcome(after, (), recording.record(plan_of(program, state), state, after, last=True))
 
 
+def watched(program: Program, state: State, surroundings: Sample) -> Outcome:
+    """Record what is around the cell while an impedance instrument has it; voltage and current are not looked at."""
+    if state.phase is not RUNNING or not isinstance(current_step(program, state).setpoint, SweepPlan):
+        return Outcome(state)
+    after = state.copied()
+    return Outcome(after, (), recording.record_surroundings(plan_of(program, state), after, surroundings))
+
+
 # --- what others say
 
 
@@ -113,9 +121,14 @@ def swept(program: Program, state: State, spectrum: Spectrum, time: float, waite
     state = state.copied()
     state.spectra += 1
     numbered = replace(spectrum, number=state.spectra, step=state.step, cycle=state.cycle)
-    waited = f" after a wait of {waited_s:.0f} s for the instrument" if waited_s else ""
-    after = leave(program, state, time, f"{len(spectrum.frequency_Hz)} points measured{waited}")
+    after = leave(program, state, time, measured_in_words(spectrum, waited_s))
     return replace(after, spectra=(numbered,))
+
+
+def measured_in_words(spectrum: Spectrum, waited_s: float) -> str:
+    """Why an impedance step ended."""
+    waited = f" after a wait of {waited_s:.0f} s for the instrument" if waited_s else ""
+    return f"{len(spectrum.frequency_Hz)} points measured{waited}"
 
 
 def confirm(program: Program, state: State, time: float, answer: str = "") -> Outcome:

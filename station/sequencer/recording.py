@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from protocols.program import Kind, Quantity
+from protocols.program import Kind, Quantity, RecordRule
 from station.analysis.shorts import Watch, observed
 from station.readings import Reading
 from station.sequencer.conditions import GRACE_S
@@ -158,6 +159,25 @@ def flush(plan: Plan, state: State) -> tuple[Reading, ...]:
     return (_put(plan, state, state),)
 
 
+def record_surroundings(plan: Plan, state: State, sample: Sample) -> tuple[Reading, ...]:
+    """Record what is around the cell, where the rule asks for it; nobody measures voltage or current now."""
+    rows = flush(plan, state)
+    mark, step_time_s = state.recorded, sample.time - state.step_start_time
+    is_early = mark is not None and not state.record_next and step_time_s < next_record_s(plan, mark) - GRACE_S
+    if mark is not None and is_early and not surroundings_changed(plan.record, mark, sample):
+        return rows
+    state.sequence += 1
+    state.recorded = replace(
+        reading_of(plan, state, sample),
+        sequence=state.sequence,
+        step_time_s=step_time_s,
+        voltage_V=None,
+        current_A=None,
+    )
+    state.record_next = False
+    return (*rows, state.recorded)
+
+
 def next_record_s(plan: Plan, recorded: Reading) -> float:
     """When the next sample is to be recorded, by the step's clock."""
     rule = plan.record
@@ -174,13 +194,17 @@ def _is_due(plan: Plan, state: State) -> bool:
     if mark is None or state.record_next or state.step_time_s >= next_record_s(plan, mark) - GRACE_S:
         return True
     return (
-        (rule.voltage_V is not None and abs(sample.voltage_V - mark.voltage_V) >= rule.voltage_V)
-        or (rule.current_A is not None and abs(sample.current_A - mark.current_A) >= rule.current_A)
-        or (rule.pressure_Pa is not None and _changed(mark.pressure_Pa, sample.pressure_Pa, rule.pressure_Pa))
-        or (
-            rule.temperature_K is not None
-            and _changed(mark.temperature_degC, sample.temperature_degC, rule.temperature_K)
-        )
+        (rule.voltage_V is not None and _changed(mark.voltage_V, sample.voltage_V, rule.voltage_V))
+        or (rule.current_A is not None and _changed(mark.current_A, sample.current_A, rule.current_A))
+        or surroundings_changed(rule, mark, sample)
+    )
+
+
+def surroundings_changed(rule: RecordRule, mark: Reading, sample: Sample) -> bool:
+    """Pressure or temperature, by as much as the rule says."""
+    pressure = rule.pressure_Pa is not None and _changed(mark.pressure_Pa, sample.pressure_Pa, rule.pressure_Pa)
+    return pressure or (
+        rule.temperature_K is not None and _changed(mark.temperature_degC, sample.temperature_degC, rule.temperature_K)
     )
 
 
@@ -192,7 +216,7 @@ def _changed(before: float | None, now: float | None, by: float) -> bool:
 def _missed_Ah(mark: Reading | None, state: State) -> float:
     """What straight lines over the recorded samples and to the latest one lack of the charge up to there."""
     sample = state.latest
-    if mark is None or sample is None:
+    if mark is None or mark.current_A is None or sample is None:
         return state.missed_Ah
     line_Ah = (mark.current_A + sample.current_A) * (state.step_time_s - mark.step_time_s) / 7200.0
     return state.missed_Ah + state.step_capacity_Ah - mark.step_capacity_Ah - line_Ah
@@ -200,12 +224,19 @@ def _missed_Ah(mark: Reading | None, state: State) -> float:
 
 def _put(plan: Plan, of: State, state: State) -> Reading:
     """The reading of the sample that was the latest `of` that state, numbered and remembered in `state`."""
-    sample = of.latest
-    assert sample is not None
+    assert of.latest is not None
     state.sequence += 1
-    # By position, in the order of the fields: each sample of a forecast comes by here.
-    reading = Reading(
-        state.sequence,
+    reading = reading_of(plan, of, of.latest)
+    reading.sequence = state.sequence
+    state.recorded = reading
+    state.pending = state.record_next = False
+    return reading
+
+
+def reading_of(plan: Plan, of: State, sample: Sample) -> Reading:
+    """Not numbered anew. By position, in the order of the fields: each sample of a forecast comes by here."""
+    return Reading(
+        of.sequence,
         sample.time,
         sample.time - of.start_time,
         of.step,
@@ -224,6 +255,3 @@ def _put(plan: Plan, of: State, state: State) -> Reading:
         sample.temperature_degC,
         sample.pressure_mark,
     )
-    state.recorded = reading
-    state.pending = state.record_next = False
-    return reading

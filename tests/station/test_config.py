@@ -320,7 +320,7 @@ switch = { instrument = "matrix", source_route = "A1-smu", impedance_route = "A1
             'impedance_route = "A1-smu" }',
             "its routes must be two, and of the same cell",
         ),
-        ('impedance = "eis"\n', "", "a 'switch' hands the cell from a 'source' to an 'impedance' instrument"),
+        ('impedance = "eis"\n', "", "a 'switch' hands the cell from its 'source' or 'cycler' to an 'imped"),
         ('instrument = "matrix"', 'instrument = "smu"', r"instrument 'smu' \(keithley-2450\) cannot be used as this"),
     ],
 )

@@ -46,7 +46,7 @@ from drivers.simulated.positions import Bench, Position, assembled
 from drivers.simulated.simserv import VirtualSimServ
 from drivers.simulated.solartron import VirtualSolartron
 from drivers.simulated.supply import PowerStage
-from drivers.simulated.switches import Junction, SwitchedCell, VirtualModbusRelays, VirtualScpiSwitch
+from drivers.simulated.switches import SharedPort, SwitchedCell, VirtualModbusRelays, VirtualScpiSwitch
 from drivers.simulated.wiring import WiredCell
 
 WATCHDOG_S = 60.0  # of the wall's clock, as the driver counts it
@@ -100,17 +100,20 @@ class Laboratory(Bench):
             **driven,
         )
 
+    def _driven(self, place: str) -> WiredCell:
+        """The cell of a place as its source or cycler has it, behind a switch where there is one."""
+        return self.switched[place].ports["source"] if place in self.switched else self.cells[place]
+
     def _at_source(self, source: str) -> WiredCell:
-        """The one cell of a source, behind its switch where it has one."""
         (name,) = (name for name, place in PLACES.items() if place.by == source)
-        return self.switched[name].ports["source"] if name in self.switched else self.cells[name]
+        return self._driven(name)
 
     def _at_analyser(self, analyser: str) -> WiredCell:
         shared = [self.switched[name] for name, place in PLACES.items() if place.switch and place.impedance == analyser]
-        return Junction([cell.ports["impedance"] for cell in shared])
+        return SharedPort([cell.ports["impedance"] for cell in shared])
 
     def _on_cycler(self, cycler: str) -> dict[str, WiredCell]:
-        return {place.by[1]: self.cells[name] for name, place in PLACES.items() if place.by[0] == cycler}
+        return {place.by[1]: self._driven(name) for name, place in PLACES.items() if place.by[0] == cycler}
 
     def _at_meter(self, meter: str) -> dict[int, SimulatedCell]:
         return {place.meter[1]: self.cells[name] for name, place in PLACES.items() if place.meter[0] == meter}
@@ -122,9 +125,9 @@ class Laboratory(Bench):
     # --- the instruments
 
     def _add_switches(self) -> None:
-        board = VirtualModbusRelays(rtu=True)
+        board = VirtualModbusRelays(relay_count=16, rtu=True)
         routes = self._switch("relay-board", board, board_relays)
-        self.add("relay-board", "modbus-relays", board, read_back="inputs", routes=routes)
+        self.add("relay-board", "modbus-relays", board, relay_count=16, read_back="inputs", routes=routes)
         keysight, other = VirtualScpiSwitch(), VirtualScpiSwitch()
         routes = self._switch("keysight-matrix", keysight, matrix_relays)
         self.add("keysight-matrix", "keysight-34970a-switch", keysight, routes=routes)
@@ -143,7 +146,8 @@ class Laboratory(Bench):
             source, impedance = relays_of(index)
             contacts = {"source": source, "impedance": impedance}
             self.switched[place] = SwitchedCell(self.cells[place], server.contacts, contacts)
-            ends = {"source": PLACES[place].by, "impedance": PLACES[place].impedance}
+            by = PLACES[place].by
+            ends = {"source": by if isinstance(by, str) else " ".join(by), "impedance": PLACES[place].impedance}
             routes |= {
                 f"{place}-{end}": {"cell": place, "to": ends[end], "relays": list(contacts[end])} for end in contacts
             }

@@ -55,7 +55,7 @@ PLACES: Mapping[str, Place] = {
     "D1": Place(COIN, "maccor-direct", ("keithley-2000", 1), "memmert"),
     "M1": Place(COIN, ("maccor", "1"), ("keithley-2000", 2), "memmert"),
     "R1": Place(COIN, ("arbin", "1"), ("keithley-2000", 3), "memmert"),
-    "N1": Place(COIN, ("neware", "27-1-1-1"), ("adc-board", 1), "ascii2-chamber"),
+    "N1": Place(COIN, ("neware", "27-1-1-1"), ("adc-board", 1), "ascii2-chamber", "solartron", "relay-board"),
     "N2": Place(POUCH, ("neware", "27-1-1-2"), ("adc-board", 2), "ascii2-chamber"),
     "L1": Place(COIN, LAND, ("adc-board", 3), "ascii2-chamber"),
 }
