@@ -80,9 +80,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Work]:
                 )
             with ThreadPoolExecutor(max_workers=4) as pool:
                 begun = pool.map(
-                    lambda name: live.client.start(
-                        name, protocol_for(name), bench.positions[name].cell_name, "tester"
-                    ).run_id,
+                    lambda name: (
+                        live.client.start(name, protocol_for(name), bench.positions[name].cell_name, "tester").run_id
+                    ),
                     RUN_BY_THE_STATION,
                 )
                 runs = dict(zip(RUN_BY_THE_STATION, begun, strict=True))
@@ -124,6 +124,16 @@ def done(live: Live, run_id: str, cell: SimulatedCell) -> Done:
 def test_every_driver_has_a_place(work: Work) -> None:
     placed = {instrument["driver"] for instrument in work.toml["instruments"].values()}
     assert placed == set(BUILT_IN), "a new driver's virtual instrument belongs into drivers/simulated/laboratory"
+
+
+def test_the_command_starts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("station.cli.bench._wait_for_end", lambda with_parent: None)
+    said = CliRunner().invoke(app, ["virtual-bench", "--laboratory", "--folder", str(tmp_path), "--json"])
+    assert said.exit_code == 0
+    config = read_config(tmp_path / "station.toml")
+    assert {row["name"] for row in json.loads(said.stdout)} == set(config.instruments)
+    assert (set(config.channels), config.station.name) == (set(PLACES), "Virtual laboratory")
+    assert config.simulation is not None
 
 
 def test_check_reaches_every_instrument_and_all_say_what_they_are(work: Work) -> None:

@@ -15,7 +15,13 @@ from drivers.simulated.cell import SimulatedCell
 from drivers.simulated.clock import Clock
 from drivers.simulated.ea import VirtualEa, VirtualEaModbusTcp
 from drivers.simulated.espec import VirtualEspec
-from drivers.simulated.force_lines import GRAVITY_m_s2, VirtualLineStream, VirtualMantracourt, VirtualMtSics, VirtualSerialAdc
+from drivers.simulated.force_lines import (
+    GRAVITY_m_s2,
+    VirtualLineStream,
+    VirtualMantracourt,
+    VirtualMtSics,
+    VirtualSerialAdc,
+)
 from drivers.simulated.gateway import VirtualGateway
 from drivers.simulated.itech import VirtualItech
 from drivers.simulated.keithley2000 import VirtualKeithley2000
