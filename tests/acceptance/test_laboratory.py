@@ -33,7 +33,7 @@ from station.station import Station
 from tests.acceptance.bench import TOKEN, wait_until
 from tests.acceptance.conftest import Live
 
-SPEED = 20.0
+SPEED = 30.0
 RUN_BY_THE_STATION = [name for name, place in PLACES.items() if place.by != LAND]
 WITH_SPECTRA = [name for name, place in PLACES.items() if place.impedance]
 
@@ -86,8 +86,10 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Work]:
                     RUN_BY_THE_STATION,
                 )
                 runs = dict(zip(RUN_BY_THE_STATION, begun, strict=True))
-            for name, run_id in runs.items():
-                wait_until(lambda: live.client.run(run_id).ended is not None, 30.0, f"for {name}: {live.channel(name)}")  # noqa: B023
+            for name in runs:
+                channel = live.station.channels[name]  # looked at from within: many questions would slow it down
+                wait_until(lambda: channel.run is None, 40.0, f"for {live.channel(name)}")  # noqa: B023
+            assert live.station.writer.flush(5.0)
             wait_until(lambda: imported(live), 20.0, "for LAND's export")
             work.view = live.client.status()
             runs["L1"] = imported(live)[0]
@@ -165,10 +167,10 @@ def test_a_run_of_a_minute_counts_the_charge_that_passed(work: Work, name: str) 
     assert [step.kind for step in driven] == (["charge", "discharge"] if there > 0 else ["discharge", "charge"])
     current_A = amperes(name)
     for step, seconds, sign in zip(driven, (60.0, 30.0), (there, -there), strict=True):
-        assert 0.3 < step.capacity_Ah / (sign * current_A * seconds / 3600) < 1.2, "less where it took long to change"
+        assert 0.2 < step.capacity_Ah / (sign * current_A * seconds / 3600) < 1.2, "less where it took long to change"
         currents = found.frame[found.frame["step"] == step.step]["current_A"]
         assert currents.median() == pytest.approx(sign * current_A, rel=0.02)
-    assert found.frame["net_capacity_Ah"].iloc[-1] == pytest.approx(found.passed_Ah, abs=current_A * 10.0 / 3600)
+    assert found.frame["net_capacity_Ah"].iloc[-1] == pytest.approx(found.passed_Ah, abs=current_A * 12.0 / 3600)
 
 
 def amperes(name: str) -> float:
