@@ -30,7 +30,7 @@ class MantracourtAscii(TextInstrument):
     about: ClassVar[About] = About(
         connection="serial port (USB, RS-232, RS-485), serial server",
         evidence="maker's manuals; not run on hardware",
-        quirks="no checksum; one station to a port here; Linux does not claim USB id 1781:0BAD by itself",
+        quirks="no checksum; the stations of a bus share its port; Linux does not claim USB id 1781:0BAD by itself",
     )
     terminator: ClassVar[bytes] = b"\r"
     baud: ClassVar[int] = 115200

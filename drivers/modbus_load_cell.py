@@ -74,6 +74,8 @@ class ModbusLoadCell:
         self._valid_mask, self._negative_mask = valid_mask, negative_mask
         self._tare_register, self._tare_value = tare_register, tare_value
         self._check_settings()
+        order = ">" if byte_order == "big" else "<"
+        self._words = struct.Struct(f"{order}{struct.calcsize(self._format) // 2}H")
         self._line = ModbusLine(address, unit_id, instrument=self.model, timeout_s=timeout_s)
         try:
             self.read_force()  # is there such a unit, and has it such a register?
@@ -122,11 +124,10 @@ class ModbusLoadCell:
         self.close()
 
     def _number(self) -> float:
-        registers = self._line.read(self._register, struct.calcsize(self._format) // 2, function=self._function)
+        registers = self._line.read(self._register, self._words.size // 2, function=self._function)
         if self._word_order == "little":
             registers = registers[::-1]
-        packed = b"".join(word.to_bytes(2, self._byte_order) for word in registers)
-        number: float = struct.unpack(self._format, packed)[0]
+        number: float = struct.unpack(self._format, self._words.pack(*registers))[0]
         return number
 
     def _decimals(self) -> int:

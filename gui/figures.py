@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor
 
 from gui import quantities
@@ -266,36 +266,47 @@ class CycleFigure(Plot):
 
 
 class CyclePressureFigure(Plot):
-    """The range of the pressure within each cycle, as a bar from its least to its most."""
+    """The range of the pressure within each cycle, as a bar from its least to its most; dotted, as far as it came."""
 
     def __init__(self, theme: Theme) -> None:
         super().__init__("Pressure range by cycle", theme)
         self.item.setLabel("bottom", "Cycle")
         self.item.setLabel("left", "kPa")
         self.item.getAxis("left").enableAutoSIPrefix(False)
-        self.bars = pg.PlotDataItem(connect="pairs")
-        self.item.addItem(self.bars)
+        self.bars, self.unfinished = pg.PlotDataItem(connect="pairs"), pg.PlotDataItem(connect="pairs")
+        for bars in (self.bars, self.unfinished):
+            self.item.addItem(bars)
         self._rows: tuple[CycleView, ...] = ()
 
     def set_theme(self, theme: Theme) -> None:
         super().set_theme(theme)
         self.bars.setPen(pen(theme.pressure))
+        dotted = pen(theme.pressure)
+        dotted.setStyle(Qt.PenStyle.DotLine)
+        self.unfinished.setPen(dotted)
 
     def draw(self, cycles: Sequence[CycleView]) -> None:
         self._rows = tuple(row for row in cycles if row.pressure_min_Pa is not None and row.pressure_max_Pa is not None)
-        n = np.array([row.cycle for row in self._rows], dtype=np.float64)
-        low = np.array([row.pressure_min_Pa for row in self._rows], dtype=np.float64) * 1e-3
-        high = np.array([row.pressure_max_Pa for row in self._rows], dtype=np.float64) * 1e-3
-        n, low, high = thin(n, low, high, limit=MOST_POINTS // 2)
-        self.bars.setData(np.repeat(n, 2), np.stack([low, high], axis=1).ravel())
+        self._draw_bars(self.bars, [row for row in self._rows if row.complete])
+        unfinished = [row for row in self._rows if not row.complete]
+        self._draw_bars(self.unfinished, unfinished)
+        self.key(*([(self.theme.pressure, "┊ not a whole cycle")] if unfinished else []))
         self.say("" if self._rows else "No pressure was measured")
+
+    @staticmethod
+    def _draw_bars(bars: pg.PlotDataItem, rows: Sequence[CycleView]) -> None:
+        n = np.array([row.cycle for row in rows], dtype=np.float64)
+        low = np.array([row.pressure_min_Pa for row in rows], dtype=np.float64) * 1e-3
+        high = np.array([row.pressure_max_Pa for row in rows], dtype=np.float64) * 1e-3
+        n, low, high = thin(n, low, high, limit=MOST_POINTS // 2)
+        bars.setData(np.repeat(n, 2), np.stack([low, high], axis=1).ravel())
 
     def read(self, point: QPointF) -> str:
         if not self._rows:
             return ""
         row = min(self._rows, key=lambda each: abs(each.cycle - point.x()))
         low, high = (row.pressure_min_Pa or 0.0) / 1e3, (row.pressure_max_Pa or 0.0) / 1e3
-        return f"cycle {row.cycle}   {low:.1f} … {high:.1f} kPa"
+        return f"cycle {row.cycle}   {low:.1f} … {high:.1f} kPa{'' if row.complete else ' so far'}"
 
 
 class NyquistFigure(Plot):

@@ -32,7 +32,6 @@ from drivers.simulated.cell.sensor import Sensor, SensorParameters
 FORCES_N = tuple(float(force) for force in np.geomspace(1.0, 400.0, 12))
 SERIES_BEFORE, REINSERTIONS = 2, 3
 DWELL_S, BURST, BURST_S = 30.0, 10, 10.0
-REINSERTION = 0.02  # standard deviation of ln R between one insertion and another
 CREEP_TIMES_S = tuple(float(time) for time in np.geomspace(10.0, 3600.0, 25))
 TEMPERATURES_DEGC = (15.0, 25.0, 35.0)
 LOAD_CELL = 5e-4  # relative standard uncertainty of the simulated load cell, and its noise
@@ -42,21 +41,24 @@ DRAWS = 20_000  # of the Monte-Carlo propagation: for a record that nobody signs
 
 @dataclass
 class Press:
-    """A simulated sensor under a load cell; `time_s` counts from the beginning."""
+    """A simulated sensor under a load cell, put in anew where it begins; `time_s` counts from there."""
 
     parameters: SensorParameters
     random: Random
     time_s: float = 0.0
-    factor: float = 1.0  # how this insertion differs from the sensor as it lies in its cell
     sensor: Sensor = field(init=False)
     _loaded_at: float | None = None
 
     def __post_init__(self) -> None:
-        self.sensor = Sensor(self.parameters, self.random)
+        self.sensor = Sensor(self.parameters, self.random, factor=self._contact())
 
     def reinsert(self) -> None:
         self.hold(0.0, 60.0)
-        self.factor = self.random.lognormvariate(0.0, REINSERTION)
+        self.sensor.factor = self._contact()
+
+    def _contact(self) -> float:
+        """How the resistance differs from the truth by how the sensor comes to lie between the plates."""
+        return self.random.lognormvariate(0.0, self.parameters.insertion)
 
     def hold(self, force_N: float, seconds: float) -> None:
         """Go to a load, and wait there."""
@@ -78,7 +80,7 @@ class Press:
 
     def read_ohm(self, temperature_degC: float | None = None) -> float:
         degC = self.parameters.reference_degC if temperature_degC is None else temperature_degC
-        return self.sensor.read_ohm(degC) * self.factor
+        return self.sensor.read_ohm(degC)
 
 
 def simulated_calibration(

@@ -26,6 +26,32 @@ class SensorView(View):
     versions: int = 0
 
 
+class SensorInCell(View):
+    """A sensor that is in no press: in the channel that names it a run is on."""
+
+    sensor: str
+    meter: str  # that reads it there
+    meter_channel: int
+    channel: str
+    cell: str
+    run_id: str
+
+    def against(self, sensor: str, meter: str, meter_channel: int) -> str:
+        """Why a calibration of `sensor`, read by this channel of the meter, cannot be; '' where it can."""
+        where = f"cell {self.cell} in channel {self.channel}, where run {self.run_id} is on"
+        if sensor == self.sensor:
+            return (
+                f"sensor {sensor} lies in {where}: it cannot be in the press; calibrate it when that run is over (or "
+                "was stopped) and the sensor is out of the cell, or choose the sensor that is in the press"
+            )
+        if (meter, meter_channel) == (self.meter, self.meter_channel):
+            return (
+                f"channel {meter_channel} of {meter} reads sensor {self.sensor} of {where}: connect the sensor in the "
+                "press to another channel or meter, and choose that, or wait until the run is over"
+            )
+        return ""
+
+
 class InstrumentView(View):
     """An instrument that a calibration can use."""
 
@@ -55,6 +81,7 @@ class CalibrationOptions(View):
     references: tuple[str, ...]  # certificates of load cells in the station's folder
     reference_details: tuple[ReferenceView, ...] = ()  # of them, by name
     sessions: tuple[SessionView, ...] = ()  # that can be taken up again
+    in_cells: tuple[SensorInCell, ...] = ()
     simulated: bool = False
 
 

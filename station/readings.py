@@ -226,6 +226,7 @@ class CycleView(View):
     charge_capacity_Ah: float
     discharge_capacity_Ah: float
     coulombic_efficiency: float | None  # 0.998, not 99.8; None while the cycle goes on
+    complete: bool = True  # no: the run goes on in it, or was cut in it
     pressure_min_Pa: float | None = None
     pressure_max_Pa: float | None = None
 

@@ -115,7 +115,7 @@ class Station:
         )
         self.channels = {name: self._channel(name, channel) for name, channel in config.channels.items()}
         self.calibrating = Desk(
-            config, self.clock, self.journal, self._workers, self.calibrations, lambda sensor: self.calibrated(sensor)
+            config, self.clock, self.journal, self._workers, self.channels, self.calibrations, self.calibrated
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._run_ids: set[str] = set()  # given out by this process
@@ -246,6 +246,7 @@ class Station:
                 f"the station is starting and waits for its database: {self.writer.trouble or 'writing'}"
             )
         channel.require_idle()
+        self.calibrating.require_out_of_press(channel)
         now = self.clock.now()
         run = await asyncio.to_thread(prepare, self._new_run_id(now, channel_name), channel_name, request, now)
         channel.check(run)

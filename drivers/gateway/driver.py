@@ -50,7 +50,7 @@ from drivers.transports.framed import FramedSocket
 
 T = TypeVar("T")
 
-_POLL_S = 0.02  # between questions for the points of a sweep; doubles to a second
+_POLL_S = 0.02  # between questions for the points of a sweep; doubles to a second, or what shows that it is here
 
 
 class Gateway:
@@ -84,8 +84,6 @@ class Gateway:
         try:
             self.greeting = self._greet()
             self._about = self.greeting.description
-            if channel and channel not in self._about.channels:
-                self._out_of_range(f"channel {channel!r}: {', '.join(self._about.channels)}")
         except BaseException:
             self._link.end()
             raise
@@ -211,7 +209,7 @@ class Gateway:
                 if progress.over:
                     self._check_end(progress, count, len(sweep.frequencies_Hz))
                     return
-                pause_s = _POLL_S if progress.points else min(1.0, 2 * pause_s)
+                pause_s = _POLL_S if progress.points else min(1.0, self.greeting.after_s / 4, 2 * pause_s)
                 if self._interrupted.wait(pause_s):
                     raise InstrumentError("interrupted", instrument=self.model, address=self.address)
         finally:
@@ -284,7 +282,13 @@ class Gateway:
     def _greet(self) -> Greeting:
         self._link.connect()
         connection = self._link.connections
-        hello: Json = {"verb": "hello", "version": VERSION, "token": self._token, "session": self._session}
+        hello: Json = {
+            "verb": "hello",
+            "version": VERSION,
+            "token": self._token,
+            "session": self._session,
+            "channel": self.channel,
+        }
         greeting = self._exchange(Greeting, hello)
         if self._link.connections != connection:  # it was opened anew in between, and has not been greeted
             self._link.close()

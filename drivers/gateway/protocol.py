@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import functools
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -120,8 +121,10 @@ def encode(message: Json) -> bytes:
 def decode(line: bytes) -> Json:
     """Raises `Malformed`."""
     try:
-        message = json.loads(line.decode("ascii"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    except ValueError as error:
+        message = json.loads(
+            line.decode("ascii"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+        )
+    except (ValueError, RecursionError) as error:
         raise Malformed(f"{line[:60]!r} is no JSON: {error}") from None
     if not isinstance(message, dict):
         raise Malformed(f"{line[:60]!r} is no JSON object")
@@ -145,6 +148,13 @@ def from_wire(kind: type[T], data: object) -> T:
     if _plain(adapter.dump_python(value, mode="json")) != _plain(data):
         raise Malformed(f"{str(data)[:80]!r} has fields that are not known, or lacks some")
     return value
+
+
+def count_from_wire(data: object) -> int:
+    """A number of things, or which of them. Raises `Malformed`."""
+    if not isinstance(data, int) or isinstance(data, bool) or data < 0:
+        raise Malformed(f"{str(data)[:40]!r} is no count")
+    return data
 
 
 def error_to_wire(error: InstrumentError) -> Json:
@@ -179,6 +189,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> Json:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _no_constant(text[:20])
 
 
 SETPOINT: Any = Current | Voltage

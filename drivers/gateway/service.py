@@ -1,4 +1,4 @@
-"""The gateway on the instrument's own PC: one back end, one station at a time, and what is done when it is lost."""
+"""The gateway on the instrument's own PC: one back end, one station a channel, and what is done when it is lost."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import socketserver
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from drivers.gateway.backends import Backend
+from drivers.gateway.links import Link
 from drivers.gateway.protocol import (
     LONGEST_LINE,
     SETPOINT,
@@ -23,21 +24,22 @@ from drivers.gateway.protocol import (
     Json,
     LostHost,
     Malformed,
-    Point,
     Progress,
+    count_from_wire,
     decode,
     encode,
     error_to_wire,
     from_wire,
     to_wire,
 )
+from drivers.gateway.sweeps import RunningSweep, as_instrument_error
 from drivers.interface import (
     CyclerProgram,
     CyclerRecord,
     CyclerStatus,
-    ImpedancePoint,
     InstrumentError,
     Measurement,
+    OutOfRange,
     Protection,
     Refused,
     Sweep,
@@ -47,50 +49,13 @@ log = logging.getLogger(__name__)
 
 KEYS_KEPT = 10_000
 PATIENCE_S = 0.3  # for the session before to be seen closed
-NO_POINT_S = 120.0  # for a sweep that was called off to come to its end
-
-
-class RunningSweep:
-    """A sweep in a thread of its own, for its points may take minutes."""
-
-    def __init__(self, points: Iterator[ImpedancePoint]) -> None:
-        self._points = points
-        self._done: list[Point] = []
-        self._failure: InstrumentError | None = None
-        self._called_off = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True, name="sweep")
-        self._thread.start()
-
-    @property
-    def over(self) -> bool:
-        return not self._thread.is_alive()
-
-    def progress(self, after: int) -> Progress:
-        over = self.over  # asked first: what it left is then complete
-        failure = error_to_wire(self._failure) if self._failure else {"message": "", "kind": ""}
-        return Progress(tuple(self._done[after:]), over, failure["message"], failure["kind"])
-
-    def call_off(self) -> None:
-        """Raises `InstrumentError` where it does not end."""
-        self._called_off.set()
-        self._thread.join(NO_POINT_S)
-        if not self.over:
-            raise InstrumentError("the sweep does not end", instrument="gateway")
-
-    def _run(self) -> None:
-        try:
-            with contextlib.closing(self._points) as points:  # type: ignore[type-var]
-                for point in points:
-                    z = point.impedance_ohm
-                    self._done.append(Point(point.frequency_Hz, z.real, z.imag))
-                    if self._called_off.is_set():
-                        raise InstrumentError("interrupted", instrument="gateway")
-        except Exception as error:  # noqa: BLE001 - a vendor's software may raise anything; the station is told
-            self._failure = _as_instrument_error(error)
+GREETING_S = 10.0  # for a connection to say who it is
+OPENED = "opened"
+BUSY_S = 2.0  # for the order that a channel is at, before the lost-host action goes on to the next channel
 
 
 class GatewayService:
-    """Answers one station at a time over connections that `serve` is given; `watch` looks after a lost one."""
+    """Answers stations over connections that `serve` is given, one a channel; `watch` looks after lost ones."""
 
     def __init__(
         self,
@@ -105,9 +70,8 @@ class GatewayService:
         self.lost_host, self.after_s = lost_host, after_s
         self.description = backend.describe()
         self._clock = clock
-        self._session: tuple[str, socket.socket] | None = None
-        self._heard_at: float | None = None  # None: nobody is expected
-        self._was_lost = ""
+        self._links: dict[str, Link] = {}
+        self._was_lost: dict[str, str] = {}
         self._keys: deque[str] = deque(maxlen=KEYS_KEPT)
         self._sweeps: dict[str, RunningSweep] = {}
         self._locks = {channel: threading.RLock() for channel in self.description.channels}
@@ -115,7 +79,6 @@ class GatewayService:
         self._verbs: Mapping[str, tuple[set[str], Callable[[Json], Any]]] = {
             "identify": (set(), lambda _: f"{self.description.instrument} ({backend.name})"),
             "heartbeat": (set(), lambda _: None),
-            "bye": (set(), lambda _: self._expect_nobody()),
             "apply": ({"channel", "key", "setpoint", "protection"}, self._apply),
             "measure": ({"channel"}, lambda ask: to_wire(Measurement, self._idle(ask).measure(ask["channel"]))),
             "is_on": ({"channel"}, lambda ask: self._is_on(ask["channel"])),
@@ -125,18 +88,18 @@ class GatewayService:
             "start": ({"channel", "key", "program", "label"}, self._start),
             "status": ({"channel"}, lambda ask: to_wire(CyclerStatus, backend.status(ask["channel"]))),
             "records": ({"channel", "test_id", "after"}, self._records),
-            "stop": ({"channel"}, lambda ask: backend.stop(ask["channel"])),
-            "proceed": ({"channel"}, lambda ask: backend.proceed(ask["channel"])),
-            "go_to_step": ({"channel", "step"}, lambda ask: backend.go_to_step(ask["channel"], int(ask["step"]))),
+            "stop": ({"channel"}, lambda ask: self._no_sweep(ask).stop(ask["channel"])),
+            "proceed": ({"channel"}, lambda ask: self._idle(ask).proceed(ask["channel"])),
+            "go_to_step": ({"channel", "step"}, self._go_to_step),
         }
 
     # --- a station
 
     def serve(self, connection: socket.socket) -> None:
         """Until the connection ends. The first line must be `hello` with the token."""
-        connection.settimeout(None)
+        connection.settimeout(GREETING_S)
         pending = b""
-        greeted = False
+        link: Link | None = None
         try:
             while chunk := connection.recv(65536):
                 pending += chunk
@@ -145,88 +108,116 @@ class GatewayService:
                     return
                 while b"\n" in pending:
                     line, pending = pending.split(b"\n", 1)
-                    reply, greeted = self._answer(line, connection, greeted)
+                    reply, link = self._answer(line, connection, link)
                     connection.sendall(encode(reply))
-                    if not greeted:
+                    if link is None:
                         return
+                    connection.settimeout(None)
         finally:
-            with self._lock:
-                if self._session is not None and self._session[1] is connection:
-                    self._session = None
+            if link is not None:
+                with self._lock:
+                    link.connection = None
 
-    def _answer(self, line: bytes, connection: socket.socket, greeted: bool) -> tuple[Json, bool]:
+    def _answer(self, line: bytes, connection: socket.socket, link: Link | None) -> tuple[Json, Link | None]:
         number: object = None
+        result: Any = None
         try:
             ask = decode(line)
             number = ask.pop("id", None)
             verb = ask.pop("verb", None)
-            if not greeted:
-                if verb == "who":  # anyone may ask what listens here; that is all that is said
-                    return {"id": number, "ok": True, "result": {"gateway": VERSION}}, False
-                if verb != "hello":
-                    raise Malformed("the first line must be 'hello' with the token")
-                result = self._greet(ask, connection)
+            if link is not None:
+                result = self._do(str(verb), ask, link)
+            elif verb == "who":  # anyone may ask what listens here; that is all that is said
+                result = {"gateway": VERSION}
+            elif verb == "hello":
+                link, result = self._greet(ask, connection)
             else:
-                result = self._do(str(verb), ask, connection)
+                raise Malformed("the first line must be 'hello' with the token")
         except InstrumentError as error:
-            return {"id": number, "ok": False, "error": error_to_wire(error)}, greeted
+            return {"id": number, "ok": False, "error": error_to_wire(error)}, link
         except Malformed as error:
             refusal = Refused(f"not understood: {error}", hint="do station and gateway have the same version?")
-            return {"id": number, "ok": False, "error": error_to_wire(refusal)}, greeted
+            return {"id": number, "ok": False, "error": error_to_wire(refusal)}, link
         except Exception as error:  # a vendor's software may raise anything; the station is told
             log.exception("the back end raised")
-            return {"id": number, "ok": False, "error": error_to_wire(_as_instrument_error(error))}, greeted
-        return {"id": number, "ok": True, "result": result}, True
+            return {"id": number, "ok": False, "error": error_to_wire(as_instrument_error(error))}, link
+        return {"id": number, "ok": True, "result": result}, link
 
-    def _greet(self, ask: Json, connection: socket.socket) -> Json:
-        if set(ask) != {"version", "token", "session"}:
-            raise Malformed("'hello' has version, token and session")
+    def _greet(self, ask: Json, connection: socket.socket) -> tuple[Link, Json]:
+        if set(ask) != {"version", "token", "session", "channel"}:
+            raise Malformed("'hello' has version, token, session and channel")
         if not hmac.compare_digest(str(ask["token"]).encode(), self.token.encode()):
             raise Refused("wrong token", hint="it is said where the gateway was started")
         if ask["version"] != VERSION:
             raise Refused(f"the gateway speaks version {VERSION}, the station {ask['version']}")
-        session = str(ask["session"])
+        channel, session = str(ask["channel"]), str(ask["session"])
+        if channel not in ("", *self._locks):
+            raise OutOfRange(f"channel {channel!r}: {', '.join(self._locks)}", instrument="gateway")
         until = time.monotonic() + PATIENCE_S
-        while (holder := self._session) is not None and holder[0] != session:
+        while (link := self._taken(channel, session, connection)) is None:
             if time.monotonic() > until:
-                raise Refused("another station has it", hint="one station at a time; close the other one")
+                raise Refused("another station has it", hint="one station a channel; close the other one")
             time.sleep(0.02)
-        with self._lock:
-            self._session = session, connection
-            self._heard_at = self._clock()
-            was_lost, self._was_lost = self._was_lost, ""
-        log.info("a station is here, session %s", session)
-        greeting = Greeting(VERSION, self.backend.name, self.description, self.lost_host, float(self.after_s), was_lost)
-        wire: Json = to_wire(Greeting, greeting)
-        return wire
+        log.info("a station is here, session %s, channel %s", session, channel or "all")
+        return link, to_wire(Greeting, self._greeting(channel))
 
-    def _do(self, verb: str, ask: Json, connection: socket.socket) -> Any:
-        self._check_session(connection)
+    def _taken(self, channel: str, session: str, connection: socket.socket) -> Link | None:
+        """None where another session holds the channel, or one of all."""
+        with self._lock:
+            others = [link for link in self._links.values() if link.overlaps(channel) and link.session != session]
+            if any(link.is_held() for link in others):
+                return None
+            self._links[channel] = Link(channel, session, connection, self._clock())
+            return self._links[channel]
+
+    def _greeting(self, channel: str) -> Greeting:
+        with self._lock:
+            told = [key for key in self._was_lost if channel == "" or key in ("", channel)]
+            was_lost = "; ".join(self._was_lost.pop(key) for key in told)
+        return Greeting(VERSION, self.backend.name, self.description, self.lost_host, float(self.after_s), was_lost)
+
+    def _do(self, verb: str, ask: Json, link: Link) -> Any:
+        self._check_holds(link)
+        if verb == "bye":
+            return self._bye(ask, link)
         if verb not in self._verbs:
-            raise Malformed(f"no verb {verb!r}; there are {', '.join(self._verbs)}")
+            raise Malformed(f"no verb {verb!r}; there are bye, {', '.join(self._verbs)}")
         fields, act = self._verbs[verb]
-        if set(ask) != fields:
-            raise Malformed(f"{verb!r} has {', '.join(sorted(fields)) or 'no fields'}, not {', '.join(sorted(ask))}")
-        self._heard_at = self._clock()
+        _check_fields(verb, ask, fields)
+        link.heard_at = self._clock()
+        channel = ask.get("channel", "")
+        if "channel" in fields and (not isinstance(channel, str) or channel not in self._locks):
+            raise Refused(f"no channel {channel!r}; there are {', '.join(self._locks)}")
+        if "channel" in fields and not link.covers(channel):
+            raise Refused(f"this station greeted for channel {link.channel}, not for {channel}")
         if "key" in fields:
             self._only_once(str(ask["key"]))
         if "channel" not in fields:
             return act(ask)
-        if ask["channel"] not in self._locks:
-            raise Refused(f"no channel {ask['channel']!r}; there are {', '.join(self._locks)}")
-        with self._locks[ask["channel"]]:
-            self._check_session(connection)  # what its successor has asked meanwhile comes after this, or instead of it
-            return act(ask)
+        with self._locks[channel]:
+            self._check_holds(link)  # what its successor has asked meanwhile comes after this, or instead of it
+            try:
+                return act(ask)
+            finally:
+                link.heard_at = self._clock()  # it has waited for this
 
-    def _check_session(self, connection: socket.socket) -> None:
-        if self._session is None or self._session[1] is not connection:
-            raise Refused("this station has been replaced by its own later connection")
+    def _check_holds(self, link: Link) -> None:
+        if self._links.get(link.channel) is not link:
+            raise Refused("this station has been replaced by a later connection")
 
     def _only_once(self, key: str) -> None:
         with self._lock:
             if key in self._keys:
                 raise Refused("this start was received already, and is not done twice")
             self._keys.append(key)
+
+    def _bye(self, ask: Json, link: Link) -> None:
+        """Nobody is expected any more, nor asks for the points of a sweep: it ends."""
+        _check_fields("bye", ask, set())
+        for channel in self._locks:
+            if link.covers(channel) and self._sweeping(channel):
+                self.off(channel)
+        link.heard_at = None
 
     # --- verbs
 
@@ -245,24 +236,26 @@ class GatewayService:
     def off(self, channel: str) -> None:
         """Whatever ran in the channel, its circuit is open when this returns."""
         with self._locks[channel]:
-            if (sweep := self._sweeps.pop(channel, None)) is not None:
-                try:
-                    sweep.call_off()
-                finally:
-                    self.backend.off(channel)
-            else:
+            try:
+                self._end_sweep(channel)
+            finally:
                 self.backend.off(channel)
 
+    def _end_sweep(self, channel: str) -> None:
+        if (sweep := self._sweeps.get(channel)) is not None:
+            sweep.call_off()
+            del self._sweeps[channel]
+
     def _start_sweep(self, ask: Json) -> None:
-        sweep = from_wire(Sweep, ask["sweep"])
-        points = self._idle(ask).sweep(ask["channel"], sweep)
-        self._sweeps[ask["channel"]] = RunningSweep(points)
+        sweep, called_off = from_wire(Sweep, ask["sweep"]), threading.Event()
+        points = self._idle(ask).sweep(ask["channel"], sweep, called_off)
+        self._sweeps[ask["channel"]] = RunningSweep(points, called_off)
 
     def _points(self, ask: Json) -> Json:
         sweep = self._sweeps.get(ask["channel"])
         if sweep is None:
             raise Refused("no sweep was started")
-        wire: Json = to_wire(Progress, sweep.progress(int(ask["after"])))
+        wire: Json = to_wire(Progress, sweep.progress(count_from_wire(ask["after"])))
         return wire
 
     def _start(self, ask: Json) -> int:
@@ -270,12 +263,20 @@ class GatewayService:
         return self._idle(ask).start(ask["channel"], program, str(ask["label"]))
 
     def _records(self, ask: Json) -> list[Json]:
-        found = self.backend.records(ask["channel"], int(ask["test_id"]), int(ask["after"]))
-        return [to_wire(CyclerRecord, record) for record in found]
+        test_id, after = count_from_wire(ask["test_id"]), count_from_wire(ask["after"])
+        return [to_wire(CyclerRecord, record) for record in self.backend.records(ask["channel"], test_id, after)]
+
+    def _go_to_step(self, ask: Json) -> None:
+        self._idle(ask).go_to_step(ask["channel"], count_from_wire(ask["step"]))
 
     def _idle(self, ask: Json) -> Backend:
         if self._sweeping(ask["channel"]):
             raise Refused(f"a sweep is running in channel {ask['channel']}")
+        return self.backend
+
+    def _no_sweep(self, ask: Json) -> Backend:
+        if self._sweeping(ask["channel"]):
+            self.off(ask["channel"])
         return self.backend
 
     def _sweeping(self, channel: str) -> bool:
@@ -283,37 +284,62 @@ class GatewayService:
 
     # --- a lost station
 
-    def _expect_nobody(self) -> None:
-        self._heard_at = None
-
     def look(self) -> None:
-        """Do what is to be done where the station has been silent for `after_s`; again and again until it is done."""
-        heard_at = self._heard_at
-        if heard_at is None or self._clock() - heard_at < self.after_s:
-            return
-        at = datetime.now().astimezone().isoformat(timespec="seconds")
-        said = f"{at}: nothing heard of the station for {self.after_s:g} s"
-        if self.lost_host is LostHost.LEAVE:
-            self._was_lost = f"{said}; everything was left as it was"
-            self._expect_nobody()
-        else:
-            failures = [failure for channel in self._locks if (failure := self._opened(channel))]
-            self._was_lost = f"{said}; " + ("; ".join(failures) or "every circuit was opened")
-            if not failures:
-                self._expect_nobody()
-        log.error("%s", self._was_lost)
+        """Do what is to be done where a station has been silent for `after_s`; again and again until it is done."""
+        for link in tuple(self._links.values()):
+            heard_at = link.heard_at
+            if not self._is_lost(link):
+                continue
+            done = ["everything was left as it was"] if self.lost_host is LostHost.LEAVE else self._open_all(link)
+            if not done:  # it is back: it had waited for an order
+                continue
+            failures = [each for each in done if each != OPENED]
+            at = datetime.now().astimezone().isoformat(timespec="seconds")
+            what = "; ".join(failures) or "every circuit was opened"
+            said = f"{at}: nothing heard of the station for {self.after_s:g} s; {what}"
+            with self._lock:
+                self._was_lost[link.channel] = said
+                finished = self.lost_host is LostHost.LEAVE or not failures
+                if finished and link.heard_at == heard_at:  # else it is back, and may be lost once more
+                    link.heard_at = None
+            log.error("%s", said)
 
-    def _opened(self, channel: str) -> str:
+    def _is_lost(self, link: Link) -> bool:
+        return link.heard_at is not None and self._clock() - link.heard_at >= self.after_s
+
+    def _open_all(self, link: Link) -> list[str]:
+        """What became of each channel, but for those that another station has meanwhile, or `link` once more."""
+        others = [each for each in self._links.values() if each is not link and each.is_held()]
+        mine = [name for name in self._locks if link.covers(name) and not any(each.covers(name) for each in others)]
+        return [done for channel in mine if (done := self._opened(channel, lambda: self._is_lost(link)))]
+
+    def _opened(self, channel: str, still: Callable[[], bool] = lambda: True) -> str:
+        """That it was opened, or why not; '' where this is no longer wanted once the channel is free."""
+        if not self._locks[channel].acquire(timeout=BUSY_S):
+            return f"channel {channel} is busy with an order, and could not be opened"
         try:
+            if not still():
+                return ""
             self.off(channel)
         except Exception as error:  # noqa: BLE001 - the other channels must be opened whatever this one does
             return f"channel {channel} could not be opened: {error}"
-        return ""
+        finally:
+            self._locks[channel].release()
+        return OPENED
 
     def watch(self, stop: threading.Event) -> None:
         """Until `stop`."""
         while not stop.wait(min(1.0, self.after_s / 5)):
             self.look()
+
+    def close(self) -> None:
+        """Open every circuit unless they are to be left, and let the back end go."""
+        try:
+            for channel in self._locks if self.lost_host is LostHost.OPEN else ():
+                if (done := self._opened(channel)) != OPENED:
+                    log.error("%s", done)
+        finally:
+            self.backend.close()
 
 
 def run(service: GatewayService, host: str, port: int, ready: Callable[[str, int], None]) -> None:
@@ -338,13 +364,9 @@ def run(service: GatewayService, host: str, port: int, ready: Callable[[str, int
             server.serve_forever(poll_interval=0.2)
         finally:
             stop.set()
-            if service.lost_host is LostHost.OPEN:
-                for channel in service.description.channels:
-                    service.off(channel)
-            service.backend.close()
+            service.close()
 
 
-def _as_instrument_error(error: Exception) -> InstrumentError:
-    if isinstance(error, InstrumentError):
-        return error
-    return InstrumentError(f"the back end failed: {type(error).__name__}: {error}", instrument="gateway")
+def _check_fields(verb: str, ask: Json, fields: set[str]) -> None:
+    if set(ask) != fields:
+        raise Malformed(f"{verb!r} has {', '.join(sorted(fields)) or 'no fields'}, not {', '.join(sorted(ask))}")

@@ -40,7 +40,7 @@ class FramedSocket:
         self._proven = False  # this connection gave an answer
         self._ended = False
         self._backoff = Backoff()
-        self._tap = Tap(address)
+        self.tap = Tap(address)
 
     def exchange(self, request: bytes) -> bytes:
         """Send `request` as it is and return the next frame without its terminator.
@@ -48,7 +48,7 @@ class FramedSocket:
         Raises `Unreachable`, `InstrumentTimeout` (whether the instrument acted is then unknown) or `BadReply`.
         """
         link = self.ready()
-        self._tap.sent(request)
+        self.tap.sent(request)
         deadline = time.monotonic() + self.timeout_s
         with self._guarded():
             link.settimeout(self.timeout_s)
@@ -97,7 +97,7 @@ class FramedSocket:
                 **self._where(),
             ) from error
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._tap.noted("opened")
+        self.tap.noted("opened")
         self.connections += 1
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class FramedSocket:
 
     def _heard(self, link: socket.socket, deadline: float) -> bytes:
         frame = self._frame(link, deadline)
-        self._tap.received(frame + self._terminator)
+        self.tap.received(frame + self._terminator)
         self._proven = True
         self._backoff.succeeded()
         return frame
@@ -130,15 +130,15 @@ class FramedSocket:
             yield
         except TimeoutError:
             got = len(self._pending)
-            self._tap.received(self._pending)
-            self._tap.noted("timeout")
+            self.tap.received(self._pending)
+            self.tap.noted("timeout")
             self.close()
             raise InstrumentTimeout(
                 f"no complete answer within {self.timeout_s:g} s ({got} bytes came)", **self._where()
             ) from None
         except OSError as error:
-            self._tap.received(self._pending)
-            self._tap.noted("lost")
+            self.tap.received(self._pending)
+            self.tap.noted("lost")
             self._lost()
             raise Unreachable(f"link lost: {error}", **self._where()) from error
 

@@ -71,6 +71,7 @@ class ModbusLine:
         self.instrument = instrument
         self.timeout_s = timeout_s
         self._hold = hold
+        self._is_tcp = address.startswith("tcp:")
         self._received = b""
         self._tap = Tap(address)
         with _wires_lock:
@@ -89,7 +90,7 @@ class ModbusLine:
                 raise self._bad(f"{len(reply.registers)} registers where {count} were asked for")
             return tuple(reply.registers)
 
-        return self._exchange(ask, f"read {count} from {register}, function {function}")
+        return self._exchange(ask, "read %d from %d, function %d", count, register, function)
 
     def write(self, register: int, value: int) -> None:
         """Write one holding register (function 6); returns once the device has confirmed it."""
@@ -99,7 +100,7 @@ class ModbusLine:
             if reply.address != register or list(reply.registers) != [value]:
                 raise self._bad("the device confirmed another value or register than was written")
 
-        self._exchange(tell, f"write {value} to {register}")
+        self._exchange(tell, "write %d to %d", value, register)
 
     def write_many(self, register: int, values: Sequence[int]) -> None:
         """Write consecutive holding registers (function 16); returns once the device has confirmed it."""
@@ -109,7 +110,7 @@ class ModbusLine:
             if (reply.address, reply.count) != (register, len(values)):
                 raise self._bad("the device confirmed other registers than were written")
 
-        self._exchange(tell, f"write {len(values)} from {register}")
+        self._exchange(tell, "write %d from %d", len(values), register)
 
     def read_bits(self, first: int, count: int, *, function: int = 1) -> tuple[bool, ...]:
         """`count` coils (`function` 1) or discrete inputs (2) from the 0-based `first` on."""
@@ -121,7 +122,7 @@ class ModbusLine:
                 raise self._bad(f"{len(reply.bits)} bits where {count} were asked for")
             return tuple(reply.bits[:count])
 
-        return self._exchange(ask, f"read {count} bits from {first}, function {function}")
+        return self._exchange(ask, "read %d bits from %d, function %d", count, first, function)
 
     def write_coil(self, coil: int, on: bool) -> None:
         """Set one coil (function 5); returns once the device has confirmed it."""
@@ -131,7 +132,7 @@ class ModbusLine:
             if reply.address != coil or list(reply.bits[:1]) != [on]:
                 raise self._bad("the device confirmed another coil or state than was written")
 
-        self._exchange(tell, f"switch coil {coil} {'on' if on else 'off'}")
+        self._exchange(tell, "switch coil %d %s", coil, "on" if on else "off")
 
     def close(self) -> None:
         """Leave the line; its connection is closed when the last unit has left. May be called twice."""
@@ -144,8 +145,11 @@ class ModbusLine:
                 del _wires[self.address]
         self._wire = None
 
-    def _exchange(self, act: Callable[[_Client], T], what: str) -> T:
-        """Do it with the connected client; any failure becomes a typed error, and the connection is given up."""
+    def _exchange(self, act: Callable[[_Client], T], what: str, *numbers: object) -> T:
+        """Do it with the connected client; any failure becomes a typed error, and the connection is given up.
+
+        `what`, with its numbers, is put together for an error alone.
+        """
         if self._wire is None:
             raise Unreachable("the line is closed", instrument=self.instrument, address=self.address)
         wire = self._wire
@@ -160,14 +164,16 @@ class ModbusLine:
                 self._tap.noted("lost")
                 _close(wire.client)
                 wire.backoff.failed()
-                raise Unreachable(f"link lost at {what!r}", instrument=self.instrument, address=self.address) from error
+                said = what % numbers
+                raise Unreachable(f"link lost at {said!r}", instrument=self.instrument, address=self.address) from error
             except ModbusException as error:
                 self._tap.noted("timeout")
                 self._give_up(wire)
+                said = what % numbers
                 if self._received:
-                    raise self._bad(f"no sound answer to {what!r}, but {self._received[:40].hex(' ')}") from error
+                    raise self._bad(f"no sound answer to {said!r}, but {self._received[:40].hex(' ')}") from error
                 raise InstrumentTimeout(
-                    f"no answer to {what!r} of unit {self.unit_id} within {self.timeout_s:g} s",
+                    f"no answer to {said!r} of unit {self.unit_id} within {self.timeout_s:g} s",
                     instrument=self.instrument,
                     address=self.address,
                     hint="is the unit id right, are the wires A and B the right way round? " + _GARBLED,
@@ -215,7 +221,7 @@ class ModbusLine:
                 address=self.address,
                 hint="do the register number (0-based), its kind (function 3 or 4) and the count fit the device?",
             )
-        if self.address.startswith("tcp:") and not _is_whole(self._received):
+        if self._is_tcp and not _is_whole(self._received):
             raise self._bad(f"{self._received[:40].hex(' ')}, whose header states another length")
         if reply.function_code != function:
             raise self._bad(f"an answer to function {reply.function_code}, not {function}")
@@ -266,7 +272,10 @@ def _close(client: _Client) -> None:
 
 def _is_whole(received: bytes) -> bool:
     """One Modbus TCP frame, or that frame repeated; a byte too many in the middle of it shows at the end."""
-    frame = received[: 6 + int.from_bytes(received[4:6])]
+    length = 6 + int.from_bytes(received[4:6])
+    if length == len(received):
+        return True
+    frame = received[:length]
     return bool(frame) and received == frame * (len(received) // len(frame))
 
 

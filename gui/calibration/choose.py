@@ -315,8 +315,16 @@ class ChoosePage(QWidget):
         share = limit / 100 / math.sqrt(3)
         return Meter(name=name, identity=drivers.get(name, ""), relative_standard_uncertainty=share)
 
+    def in_cell(self) -> str:
+        """Why this sensor, read so, cannot be in the press; '' where it can."""
+        name, number = self.sensor.currentText().strip(), self.meter_channel.currentText()
+        if self._options is None or not number.isdecimal():
+            return ""
+        meter = self.meter.currentData()
+        return next(filter(None, (each.against(name, meter, int(number)) for each in self._options.in_cells)), "")
+
     def problem(self) -> str:
-        """What is still missing, or ''."""
+        """What is still missing, or stands against it, or ''."""
         if self._options is None:
             return "The station has not answered yet"
         if not self.sensor.currentText().strip():
@@ -326,6 +334,8 @@ class ChoosePage(QWidget):
                 return f"The station has no {what}: add one to station.toml"
         if not self.meter_channel.currentText().isdecimal():
             return "The meter's channel is a whole number"
+        if said := self.in_cell():
+            return said[:1].upper() + said[1:]
         if not self.area_source.text().strip():
             return "Say where the area comes from: drawing, measurement, or whose statement"
         if not self.operator.text().strip():

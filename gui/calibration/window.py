@@ -26,6 +26,7 @@ from station.client import Client
 
 POLL_MS = 250
 POLL_LOST_MS = 1000
+RUN_OVER_MS = 2000  # how often is asked whether the run that stands against a calibration is over
 SIMULATED = "SIMULATED BENCH – a calibration from here is of no real sensor"
 GOES_ON = "Closing this window stops nothing: the calibration stays with the station and can be taken up again"
 
@@ -117,6 +118,9 @@ class CalibrationWindow(QMainWindow):
         self._clock = QTimer(self, interval=POLL_MS)
         self._clock.timeout.connect(self._poll)
         self._clock.start()
+        self._waiting = QTimer(self, interval=RUN_OVER_MS)
+        self._waiting.timeout.connect(self._look_again)
+        self._waiting.start()
         self._poll()
 
     def _build(self) -> None:
@@ -176,6 +180,7 @@ class CalibrationWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         """End the threads. The calibration does not notice."""
         self._clock.stop()
+        self._waiting.stop()
         self.polls.stop()
         self.commands.stop()
         super().closeEvent(event)
@@ -199,6 +204,11 @@ class CalibrationWindow(QMainWindow):
             QTimer.singleShot(POLL_LOST_MS, self, self._fetch_options)
 
         self.commands.ask(lambda station: station.calibration_options(), self._offer, failed)
+
+    def _look_again(self) -> None:
+        """Whether the sensor is still in a cell. Where the station does not answer, what it said last stands."""
+        if self.page in (Page.CHOOSE, Page.PLAN) and self.choose.in_cell() and not self.polls.pending:
+            self.polls.ask(lambda station: station.calibration_options(), self._offer, lambda why: None)
 
     def _offer(self, options: CalibrationOptions) -> None:
         self.options = options

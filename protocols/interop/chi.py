@@ -1,8 +1,9 @@
 """Macros of CH Instruments' programs (.mcr): one technique after another, each run and saved as text.
 
 Words as public programs write them (jrlLAB/hardpotato for `i-t`, `ocpt`, `lsv`, `imp` and the file's first bytes; other
-programs for `cp`, `prioe`, `eio`). Current there is positive where it is cathodic, which is discharge: its
-sign is turned round. A macro has no loops and no end on a current.
+programs for `cp`, `prioe`, `eio`, `autosens`, `impautosens`). Current there is positive where it is cathodic, which is
+discharge: its sign is turned round. Amplitudes are half of what is from peak to peak. A macro has no loops and no end
+on a current.
 """
 
 from __future__ import annotations
@@ -89,25 +90,28 @@ class _Step:
         if hold.limit is not None:
             self.report.left_out(hold.where, "the largest current of the hold")
         yield from self._technique("i-t", ei=hold.voltage_V, si=self._every_s(), st=hold.time_s, qt=0.0)
+        yield "autosens"
 
     def _sweep(self, sweep: Sweep) -> Iterator[str]:
         if sweep.volts is None:
             self.report.refuse(sweep.where, "a macro knows no sweep of current (GEIS): give the amplitude in mV")
             return
-        self.report.note(sweep.where, "whether the amplitude is a peak or an r.m.s. value there is not known")
+        self.report.note(sweep.where, "the amplitude is a peak value there: √2 times the r.m.s. value")
         self.report.left_out(sweep.where, f"its {sweep.points_per_decade} points per decade: the program has its own")
+        peak_V = float(f"{sweep.volts * math.sqrt(2):.6g}")
         high, low = max(sweep.start_Hz, sweep.end_Hz), min(sweep.start_Hz, sweep.end_Hz)
         if sweep.start_Hz < sweep.end_Hz:
             self.report.approximated(sweep.where, "the sweep goes from the highest frequency to the lowest")
         yield "tech=imp"
         yield "eio"  # at the open circuit
-        yield from (f"fl={number(low)}", f"fh={number(high)}", f"amp={number(sweep.volts)}", "qt=2", "impautosens")
+        yield from (f"fl={number(low)}", f"fh={number(high)}", f"amp={number(peak_V)}", "qt=2", "impautosens")
 
     def _scan(self, scan: Scan) -> Iterator[str]:
         if scan.start_V is None:
             self.report.refuse(scan.where, "a scan needs a voltage that it begins at ('from')")
             return
         yield from self._technique("lsv", ei=scan.start_V, ef=scan.end_V, v=scan.rate_V_s, si=RESOLUTION_V, qt=0.0)
+        yield "autosens"
 
     def _technique(self, name: str, **values: float | str) -> Iterator[str]:
         yield f"tech={name}"

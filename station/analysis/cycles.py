@@ -90,6 +90,19 @@ def cycles(
     return paired(halves, first)
 
 
+def cut_half(cycles: Sequence[Cycle], rows: int) -> HalfCycle | None:
+    """The last half-cycle, where it goes up to the end of a record of so many rows; None where it ended before.
+
+    In a run that has not finished, that is the one that it was cut in, or goes on in: its capacity says nothing of the
+    cell.
+    """
+    if not cycles:
+        return None
+    halves = [half for half in (cycles[-1].charge, cycles[-1].discharge) if half is not None]
+    last = max(halves, key=lambda half: half.end_row)
+    return last if last.end_row >= rows - 1 else None
+
+
 def paired(halves: Sequence[HalfCycle], first: Direction | None = None) -> tuple[Cycle, ...]:
     """Half-cycles by their cycle's number."""
     if not halves:

@@ -23,15 +23,18 @@ from drivers.registry import DRIVERS
 from drivers.simulated.clock import Clock
 from station.calibrating.bench import Bench
 from station.calibrating.instruments import DrivenPress, Instruments
+from station.calibrating.occupied import in_cells, require_free, require_out_of_press
 from station.calibrating.session import Session, SessionError, Sessions, plan_of
 from station.calibrating.signing import evaluated, record_of
 from station.calibrating.view import resting_view
 from station.calibration_views import (
     CalibrationView,
     DeedOrder,
+    SensorInCell,
     SessionOrder,
     SessionView,
 )
+from station.channel import Channel
 from station.config import StationConfig, has_capability
 from station.journal import Journal
 from station.readings import Level
@@ -43,12 +46,13 @@ I = TypeVar("I", bound=Instrument)  # noqa: E741
 
 @dataclass
 class Desk:
-    """`workers` are the station's; `calibrated` is told the sensor of each record that was signed."""
+    """`workers` and `channels` are the station's; `calibrated` is told the sensor of each record that was signed."""
 
     config: StationConfig
     clock: Clock
     journal: Journal
     workers: Mapping[str, Worker[Instrument]]
+    channels: Mapping[str, Channel]
     registry: Registry
     calibrated: Callable[[str], object]
     _benches: dict[str, Bench] = field(default_factory=dict)
@@ -72,6 +76,9 @@ class Desk:
         live = {name: bench.session for name, bench in self._benches.items()}
         kept = {session.id: session for session in self.sessions.all()} | live
         return tuple(kept[name].view() for name in sorted(kept, reverse=True) if not kept[name].state.over)
+
+    def in_cells(self) -> tuple[SensorInCell, ...]:
+        return in_cells(self.channels.values())
 
     def session(self, name: str) -> Session:
         bench = self._benches.get(name)
@@ -323,29 +330,15 @@ class Desk:
     # --- what stands against it
 
     def _require_free(self, order: SessionOrder, but: str = "") -> None:
-        """A load cell, a meter's channel and a press serve one calibration at a time."""
-        for name, bench in self._benches.items():
-            if name == but or not bench.measuring:
-                continue
-            other = bench.session.order
-            shared = [
-                what
-                for what, is_shared in (
-                    (f"sensor {order.sensor}", order.sensor == other.sensor),
-                    (f"load cell {order.gauge}", order.gauge == other.gauge),
-                    (
-                        f"channel {order.meter_channel} of {order.meter}",
-                        (order.meter, order.meter_channel) == (other.meter, other.meter_channel),
-                    ),
-                    (f"press {order.frame}", order.frame is not None and order.frame == other.frame),
-                )
-                if is_shared
-            ]
-            if shared:
-                raise SessionError(f"{' and '.join(shared)} is used by calibration {name}: end it, or abandon it")
-        for name, channel in self.config.channels.items():
-            if order.frame is not None and channel.frame == order.frame:
-                raise SessionError(f"frame {order.frame} clamps the cell of channel {name}: it cannot press a sensor")
+        others = {name: other for name, other in self._measuring().items() if name != but}
+        require_free(order, others, self.channels.values(), self.config)
+
+    def require_out_of_press(self, channel: Channel) -> None:
+        """Before a run; raises `SessionError` where its sensor is in a calibration that measures."""
+        require_out_of_press(channel, self._measuring())
+
+    def _measuring(self) -> dict[str, SessionOrder]:
+        return {name: bench.session.order for name, bench in self._benches.items() if bench.measuring}
 
     def _require_range(self, order: SessionOrder, plan: Plan, certificate: LoadCellCertificate | None) -> None:
         capacity_N = self.config.instruments[order.gauge].settings.get("capacity_N")

@@ -28,6 +28,7 @@ def options(desk: Desk) -> CalibrationOptions:
         references=tuple(each.name for each in references),
         reference_details=references,
         sessions=desk.open_sessions(),
+        in_cells=desk.in_cells(),
         simulated=config.simulation is not None,
     )
 

@@ -21,7 +21,7 @@ from station.cli.analysed import (
     shown,
     write_table,
 )
-from station.cli.common import AsJson, Database, console, say_json
+from station.cli.common import AsJson, Database, console, err, say_json
 
 if TYPE_CHECKING:
     from station.analysis.cycles import Cycle
@@ -77,7 +77,12 @@ def cycles(
     ways = {True: Direction.DISCHARGE, False: None, None: lithiation(found.chemistry)}
     all_cycles = of.cycles(found.record, rest_current_A=rest_A)
     table = of.cycle_table(all_cycles, per, lithiation=ways[half_cell])
-    summary = _summary(all_cycles, one_C_Ah, reference, life, average_from, average_to)
+    cut = None if found.finished else of.cut_half(all_cycles, len(found.record))
+    whole = [cycle for cycle in all_cycles if cut is None or cycle.number != cut.cycle] or all_cycles
+    summary = _summary(whole, one_C_Ah, reference, life, average_from, average_to)
+    if len(whole) < len(all_cycles):
+        text = f"the run was cut in cycle {all_cycles[-1].number}, or goes on in it: of that, the table alone"
+        err.print(text, markup=False)
     write_table(table, output, overwrite=overwrite)
     if as_json:
         say_json({"cycles": table.to_dict(orient="records"), **summary})

@@ -43,6 +43,7 @@ class Given:
     area_cm2: float | None = None
     capacity_Ah: float | None = None
     chemistry: str = ""
+    finished: bool = True  # a file does not say; it is taken as it is
 
 
 def given(source: str, db: str | None) -> Given:
@@ -72,6 +73,7 @@ def _file(path: Path) -> Given:
 def _run(source: str, db: str | None) -> Given:
     from protocols.cell import parse_cell
     from station.analysis.record import as_record
+    from station.readings import RunState
     from station.store import Archive
 
     archive = Archive(database_url(db))
@@ -86,6 +88,7 @@ def _run(source: str, db: str | None) -> Given:
         run.electrode_area_cm2,
         cell.capacity_Ah if cell else None,
         cell.chemistry if cell else "",
+        run.state is RunState.FINISHED,
     )
 
 

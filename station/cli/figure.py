@@ -164,14 +164,16 @@ def _of_cycling(kind: Kind, sources: Sequence[str], asked: Asked) -> Figure:
 
 
 def _sample(source: str, asked: Asked) -> Sample:
-    from station.analysis.cycles import cycles
+    from station.analysis.cycles import cut_half, cycles
     from station.analysis.figures import CapacityUnit, Sample
 
     found = given(source, asked.db)
     mass_g = found.active_mass_g if asked.mass is None else quantity(asked.mass, "g", "a mass", "--mass")
     nominal_Ah = optional(asked.nominal_capacity, "Ah", "a capacity", "--nominal-capacity") or found.capacity_Ah
     unit = CapacityUnit.of(mass_g)
-    return Sample(found.name, found.record, cycles(found.record), unit, found.simulated, nominal_Ah)
+    all_cycles = cycles(found.record)
+    cut = None if found.finished else cut_half(all_cycles, len(found.record))
+    return Sample(found.name, found.record, all_cycles, unit, found.simulated, nominal_Ah, cut)
 
 
 # --- spectra

@@ -1,6 +1,7 @@
 """`check --wiring`: the instruments behind the proofs of `station.wiring`.
 
-No current is applied. A source whose output is on, and a cycler's channel that runs, are left alone.
+No current is applied. A source whose output is on, a cycler's channel that runs, and a cell that a switch has at the
+impedance instrument are left alone.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ from drivers.interface import (
     Resistance,
     ResistanceMeter,
     Source,
+    Switch,
 )
-from drivers.registry import open_instrument
+from drivers.registry import DRIVERS, open_instrument
 from station.config import ChannelSection, StationConfig
 from station.wiring import Outcome, Place, TouchTest, Verdict, compare_voltages
 
@@ -46,6 +48,7 @@ class Wiring:
     seconds: float = 30.0
     move_frames: bool = False
     _open: dict[str, Instrument] = field(default_factory=dict)
+    _seen_V: dict[str, float | str] = field(default_factory=dict)  # by channel, at its own source or cycler
 
     def check(self, names: list[str]) -> Iterator[Verdict]:
         """One channel after the other, each proof that its instruments allow."""
@@ -128,20 +131,53 @@ class Wiring:
         if not isinstance(analyser, OpenCircuitVoltmeter):
             text = f"'{section.impedance}' cannot look at a cell's voltage without driving it"
             return Verdict(name, "impedance", Outcome.UNCLEAR, text)
-        voltages: dict[str, float] = {}
         for other, each in self.config.channels.items():
-            volts = self._open_circuit_V(each)
-            if isinstance(volts, float):
-                voltages[other] = volts
-            elif other == name:
-                return Verdict(name, "impedance", Outcome.UNCLEAR, volts)
-        sharing = [other for other, each in self.config.channels.items() if each.impedance == section.impedance != name]
-        return compare_voltages(name, section.impedance, analyser.read_open_circuit_V(), voltages, sharing)
+            if other not in self._seen_V:
+                self._seen_V[other] = self._at_own_instrument_V(other, each)
+        if isinstance(why := self._seen_V[name], str):
+            return Verdict(name, "impedance", Outcome.UNCLEAR, why)
+        voltages = {other: volts for other, volts in self._seen_V.items() if isinstance(volts, float)}
+        if section.switch is None:
+            seen_V, sharing = analyser.read_open_circuit_V(), self._lent_to(section.impedance)
+        else:
+            with self._closed(section.switch.instrument, section.switch.impedance_route):
+                seen_V, sharing = analyser.read_open_circuit_V(), []
+        return compare_voltages(name, section.impedance, seen_V, voltages, sharing)
+
+    def _lent_to(self, impedance: str) -> list[str]:
+        """Without a switch one instrument is at one of the cells, and nobody but a person moves it."""
+        return [name for name, section in self.config.channels.items() if section.impedance == impedance]
+
+    def _at_own_instrument_V(self, name: str, section: ChannelSection) -> float | str:
+        """Behind a switch, the cell is brought to its source or cycler for it; in words why not."""
+        bound = section.switch
+        if bound is None:
+            return self._open_circuit_V(section)
+        connected = self._instrument(bound.instrument, Switch).connected()  # type: ignore[type-abstract]
+        if bound.impedance_route in connected:
+            return f"its cell is at the impedance instrument by the switch '{bound.instrument}': it is left there"
+        if bound.source_route in connected:
+            return self._open_circuit_V(section)
+        if isinstance(why := self._open_circuit_V(section), str):  # on, or running: relays do not switch currents
+            return why
+        with self._closed(bound.instrument, bound.source_route):
+            if section.cycler is not None:  # what it shows may be as old as this
+                driver = DRIVERS[self.config.instruments[section.cycler.instrument].driver]
+                time.sleep(float(getattr(driver, "poll_period_s", 0.0)))
+            return self._open_circuit_V(section)
+
+    @contextlib.contextmanager
+    def _closed(self, switch_name: str, route: str) -> Iterator[None]:
+        """The route closed for the block; the switch refuses where that would bring a cell to two instruments."""
+        switch = self._instrument(switch_name, Switch)  # type: ignore[type-abstract]
+        switch.connect(route)
+        try:
+            yield
+        finally:
+            switch.disconnect(route)
 
     def _open_circuit_V(self, section: ChannelSection) -> float | str:
         """By the channel's own source or cycler; in words why not."""
-        if section.switch is not None:
-            return f"its cell is behind the switch '{section.switch.instrument}', which is left as it is"
         if section.source is not None:
             source = self._instrument(section.source, Source)  # type: ignore[type-abstract]
             if source.output_is_on():

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from protocols.cell import parse_cell
 from protocols.document import DocumentError
-from station.analysis.cycles import Cycle, cycles
+from station.analysis.cycles import Cycle, cut_half, cycles
 from station.analysis.errors import AnalysisError
 from station.analysis.figures import CapacityUnit, Sample
 from station.analysis.impedance.spectrum import Measured, from_sweep
@@ -42,14 +41,8 @@ class Reported:
 
     @property
     def complete_cycles(self) -> tuple[Cycle, ...]:
-        """Those with both half-cycles whole: the last is not where the run was cut, or goes on, within its second."""
-        if self.sample is None or self.record is None:
-            return ()
-        both = tuple(cycle for cycle in self.sample.cycles if math.isfinite(cycle.coulombic_efficiency))
-        if self.run.state is RunState.FINISHED or not both or both[-1] is not self.sample.cycles[-1]:
-            return both
-        second = both[-1].half(both[-1].first.other)
-        return both[:-1] if second is not None and second.end_row >= len(self.record) - 1 else both
+        """Those with both half-cycles whole."""
+        return () if self.sample is None else self.sample.complete_cycles
 
     @property
     def all_readings(self) -> str:
@@ -96,7 +89,8 @@ def _sample(run: RunView, record: Record, depended_on: Mapping[str, Any]) -> Sam
     except AnalysisError:
         return None  # no current has flowed yet
     unit = CapacityUnit.of(run.active_mass_g)
-    return Sample(run.cell, record, found, unit, run.simulated, _nominal_Ah(depended_on))
+    cut = None if run.state is RunState.FINISHED else cut_half(found, len(record))
+    return Sample(run.cell, record, found, unit, run.simulated, _nominal_Ah(depended_on), cut)
 
 
 def _nominal_Ah(depended_on: Mapping[str, Any]) -> float | None:

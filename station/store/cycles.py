@@ -55,6 +55,7 @@ def _view(
         charge_capacity_Ah=charge,
         discharge_capacity_Ah=discharge,
         coulombic_efficiency=second / first if complete and first > 0 and second > 0 else None,
+        complete=complete,
         pressure_min_Pa=pressure[0],
         pressure_max_Pa=pressure[1],
     )

@@ -212,6 +212,57 @@ def test_what_cannot_be_is_refused_in_words_before_anything_moves(rig: Rig, live
         stranger.begin_calibration(order(plan=LITTLE))
 
 
+REST = "protocol: Rest\nrecord: {every: 10 s}\nlimits: {voltage: [-0.05 V, 2.2 V]}\nsteps:\n  - rest: {for: 1000 h}\n"
+
+
+def test_a_sensor_in_a_cell_that_runs_is_in_no_press(rig: Rig, live: Live) -> None:
+    """Nor is one whose channel of the meter reads the cell; paused is on too. When the run is over it is free."""
+    left = begun(live)
+    live.client.do_calibration(left, Deed.ABANDON, DeedOrder(reason="to begin with a cell"))
+    wait_until(lambda: rig.bench.press.force_N() == 0.0, 5.0, "for the press to let go")
+    drive, insertions = rig.bench.servers["press-drive"], rig.bench.press.insertions
+    assert isinstance(drive, VirtualPressDrive)
+    told = len(drive.received)
+    run_id = live.client.start("A1", REST, "si-half-cell-1", "tester").run_id
+    lies = f"sensor mfsr-A1 lies in cell si-half-cell-1 in channel A1, where run {run_id} is on"
+    with pytest.raises(ClientError, match=f"{lies}: it cannot be in the press; .* when that run is over"):
+        live.client.begin_calibration(order(plan=LITTLE))
+    live.client.pause("A1", "tester")
+    with pytest.raises(ClientError, match=lies):
+        live.client.begin_calibration(order(plan=LITTLE, driven=False))
+    with pytest.raises(ClientError, match=f"channel 101 of scanner reads sensor mfsr-A1 of .* run {run_id} is on"):
+        live.client.begin_calibration(order("mfsr-B1", plan=LITTLE, meter="scanner", meter_channel=101))
+    assert len(drive.received) == told and rig.bench.press.insertions == insertions, "nothing was moved"
+    (known,) = live.client.calibration_options().in_cells
+    assert (known.sensor, known.channel, known.run_id) == ("mfsr-A1", "A1", run_id)
+    live.client.stop("A1", "tester")
+    assert live.client.calibration_options().in_cells == ()
+    assert begun(live)
+
+
+def test_a_sensor_that_is_being_calibrated_is_in_no_cell(live: Live) -> None:
+    """Not even where the calibration waits for somebody; one that was left behind is not taken up against a run."""
+    session = begun(live)
+    live.client.do_calibration(session, Deed.PAUSE, DeedOrder(who="a technician"))
+    with pytest.raises(ClientError, match=f"sensor mfsr-A1 of channel A1 is used by calibration {session}"):
+        live.client.start("A1", REST, "si-half-cell-1", "tester")
+    assert live.client.runs() == ()
+    live.client.do_calibration(session, Deed.ABANDON, DeedOrder(reason="the cell is urgent"))
+    live.client.start("A1", REST, "si-half-cell-1", "tester")
+
+
+def test_a_calibration_is_not_taken_up_while_its_sensor_is_in_a_cell(rig: Rig) -> None:
+    with rig.station(poll="1 s") as live:
+        session = begun(live)
+    with rig.station(poll="1 s") as live:
+        run_id = live.client.start("A1", REST, "si-half-cell-1", "tester").run_id
+        with pytest.raises(ClientError, match=f"run {run_id} is on"):
+            live.client.take_up_calibration(session, "a technician")
+        live.client.stop("A1", "tester")
+        live.client.take_up_calibration(session, "a technician")
+        assert live.said(f"calibration {session} is taken up again")
+
+
 class PressingFrame(VirtualFrame):
     """A frame that goes to a pressure; what it presses is the bench's sensor, through a piston of 2 cm²."""
 

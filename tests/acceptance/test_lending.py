@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import create_engine, select
 
 from drivers.simulated.cell import SimulatedCell, silicon_half_cell
 from drivers.simulated.keithley2450 import VirtualKeithley2450
 from station.readings import ChannelState
 from station.store import Archive
+from station.store.schema import spectra
 from tests.acceptance.bench import wait_until
 from tests.acceptance.conftest import Live, Rig
 
@@ -45,7 +47,7 @@ def holder(live: Live) -> str | None:
 
 def test_the_second_waits_its_turn_and_its_run_says_so(shared: Rig) -> None:
     with shared.station() as live:
-        start(live, "A1", "0.5 Hz")
+        first_id = start(live, "A1", "0.5 Hz")
         wait_until(lambda: holder(live) == "A1", what="for the first to have it")
         run_id = start(live, "C1", "5 Hz")
         wait_until(lambda: live.said("waits for 'eis'; before it: A1"), what="for the second to ask")
@@ -53,11 +55,21 @@ def test_the_second_waits_its_turn_and_its_run_says_so(shared: Rig) -> None:
             live.wait_for(ChannelState.IDLE, channel, within_s=30.0)
         assert live.said("has 'eis' after a wait of")
         assert live.station.writer.flush(5.0)
-    archive = Archive(f"sqlite:///{shared.folder.as_posix()}/cellstation.db")
+    database = f"sqlite:///{shared.folder.as_posix()}/cellstation.db"
+    archive = Archive(database)
     assert archive.run(run_id).state == "finished"
     assert any("has 'eis' after a wait of" in event.text for event in archive.run_events(run_id))
     first = next(iter(archive.steps(run_id)))
     assert "points measured after a wait of" in str(first)
+    waited, measured = archive.frame(run_id), archive.frame(first_id)
+    waited, measured = waited[waited["step"] == 1], measured[measured["step"] == 1]
+    assert len(waited) > 2, "it rests at its source, and is recorded"
+    assert waited["voltage_V"].notna().all() and waited["current_A"].abs().max() < 1e-6
+    with create_engine(database).connect() as connection:
+        bias_V = connection.execute(select(spectra.c.bias_V).where(spectra.c.run_id == run_id)).scalar_one()
+    assert bias_V == pytest.approx(waited["voltage_V"].iloc[-1], abs=1e-3)
+    assert len(measured) > 2 and measured["voltage_V"].isna().all(), "nobody measures it but the analyser"
+    assert measured["pressure_Pa"].notna().all()
 
 
 def test_a_wait_that_is_too_long_trips_and_says_who_has_it(shared: Rig) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import os
+import select
+import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from drivers.interface import BadReply, InstrumentError, NoReading, OutOfRange, Refused, Unreachable
+from drivers.interface import BadReply, InstrumentError, InstrumentTimeout, NoReading, OutOfRange, Refused, Unreachable
 from drivers.line_stream import LineStream
 from drivers.load_cell_profile import LoadCellByProfile, read_profile, shipped_profiles
 from drivers.mantracourt import MantracourtAscii
@@ -36,7 +39,46 @@ class Heart(LineInstrument):
         return self.answers.get(line)
 
 
+class OneClientBus(VirtualMantracourt):
+    """A serial server in raw mode: whoever comes second is hung up."""
+
+    busy = 0
+
+    def serve(self, connection: socket.socket) -> None:
+        self.busy += 1
+        try:
+            if self.busy == 1:
+                super().serve(connection)
+        finally:
+            self.busy -= 1
+
+
 # --- Mantracourt
+
+
+def test_stations_of_one_bus_share_its_port_and_each_hears_its_own_answer() -> None:
+    forces = {1: 10.0, 2: 20.0, 3: 30.0}
+    with OneClientBus({number: (lambda force=force: force) for number, force in forces.items()}) as bus:
+        cells = {
+            number: MantracourtAscii(bus.address, station=number, capacity_N=100.0, timeout_s=0.5) for number in forces
+        }
+        with ThreadPoolExecutor(3) as threads:
+            read = threads.map(lambda number: {cells[number].read_force() for _ in range(50)}, forces)
+        assert list(read) == [{10.0}, {20.0}, {30.0}]
+        cells[1].close()
+        cells[1].close()
+        with pytest.raises(Unreachable, match="closed"):
+            cells[1].read_force()
+        assert cells[2].read_force() == 20.0, "closing one leaves the others"
+        with pytest.raises(Unreachable, match="this port open with another terminator, baud rate or time-out"):
+            MantracourtAscii(bus.address, station=1, capacity_N=100.0, timeout_s=0.4)
+        with pytest.raises(InstrumentTimeout):
+            MantracourtAscii(bus.address, station=9, capacity_N=100.0, timeout_s=0.5)
+        assert cells[3].read_force() == 30.0, "a station that is silent takes nobody else's answer"
+        cells[2].close()
+        cells[3].close()
+        with MantracourtAscii(bus.address, station=1, capacity_N=100.0, timeout_s=0.4) as again:
+            assert again.read_force() == 10.0
 
 
 @pytest.mark.parametrize(("said", "force_N"), [("123.456", 123.456), ("+00032.100", 32.1), ("-00001.000", -1.0)])
@@ -248,6 +290,7 @@ def test_the_same_bytes_over_a_serial_port() -> None:
     threading.Thread(target=answer, daemon=True).start()
     with MantracourtAscii(f"{name}?baud=9600&parity=E", capacity_N=100.0, timeout_s=1.0) as cell:
         os.write(ours, b"+99999.000\r")  # nobody asked for this
+        assert select.select([theirs], [], [], 5.0)[0], "it has come"
         assert cell.read_force() == pytest.approx(32.1)
         with pytest.raises(Refused):
             cell.identify()

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from drivers.gateway.backends import open_backend
 from drivers.gateway.backends.fake import FakeBackend
 from drivers.gateway.driver import Gateway
+from drivers.gateway.links import Link
 from drivers.gateway.protocol import SETPOINT, Capability, LostHost, Malformed, decode, encode, from_wire, to_wire
 from drivers.gateway.service import GatewayService, run
 from drivers.interface import (
@@ -35,12 +36,18 @@ from drivers.interface import (
     Voltage,
 )
 from drivers.simulated.cell import SimulatedCell, silicon_half_cell
-from drivers.simulated.clock import ManualClock
+from drivers.simulated.clock import ManualClock, ScaledClock
 from drivers.simulated.gateway import VirtualGateway
 from drivers.simulated.wiring import FixedCell, OpenCircuit
 from tests.drivers.neware_bench import CapacitorCell
 
 WINDOW = Protection(1.0, 4.2, 0.02)
+
+
+def expected(service: GatewayService) -> Link:
+    """A station that holds all channels and was heard at 0."""
+    service._links[""] = Link("", "a", None, 0.0)
+    return service._links[""]
 
 
 def wait_for(condition: Callable[[], bool], within_s: float = 3.0) -> None:
@@ -62,16 +69,21 @@ def dialog() -> Iterator[tuple[VirtualGateway, socket.socket]]:
         yield virtual, link
 
 
+def asker(link: socket.socket) -> Callable[[str], str]:
+    lines = link.makefile("rw")
+
+    def ask(text: str) -> str:
+        lines.write(text + "\n")
+        lines.flush()
+        return lines.readline().rstrip("\n")
+
+    return ask
+
+
 def test_the_lines_of_a_dialog() -> None:
     with dialog() as (virtual, link):
-        lines = link.makefile("rw")
-
-        def ask(text: str) -> str:
-            lines.write(text + "\n")
-            lines.flush()
-            return lines.readline().rstrip("\n")
-
-        hello = json.loads(ask('{"id":1,"verb":"hello","version":1,"token":"token","session":"a"}'))
+        ask = asker(link)
+        hello = json.loads(ask('{"id":1,"verb":"hello","version":1,"token":"token","session":"a","channel":"1"}'))
         assert hello["result"] == {
             "version": 1,
             "backend": "fake",
@@ -105,7 +117,11 @@ def test_the_lines_of_a_dialog() -> None:
         again = json.loads(ask(apply))
         assert again["error"]["message"] == "this start was received already, and is not done twice"
         assert virtual.backend.starts == ["1"]
-        for wrong in ('{"id":4,"verb":"fly"}', '{"id":5,"verb":"off"}', "[]", "{", '{"id":6,"verb":"off","id":6}'):
+        endless = apply.replace('"k1"', '"k2"').replace("4.2", "1e999")
+        for wrong in (
+            *('{"id":4,"verb":"fly"}', '{"id":5,"verb":"off"}', "[]", "{", '{"id":6,"verb":"off","id":6}'),
+            *('{"id":8,"verb":"bye","channel":"1"}', endless, "[" * 100_000),
+        ):
             assert json.loads(ask(wrong))["error"]["message"].startswith("not understood")
         assert ask('{"id":7,"verb":"is_on","channel":"1"}') == '{"id":7,"ok":true,"result":true}'
 
@@ -113,8 +129,11 @@ def test_the_lines_of_a_dialog() -> None:
 @pytest.mark.parametrize(
     ("hello", "why"),
     [
-        ('{"id":1,"verb":"hello","version":1,"token":"tokem","session":"a"}', "wrong token"),
-        ('{"id":1,"verb":"hello","version":2,"token":"token","session":"a"}', "speaks version 1, the station 2"),
+        ('{"id":1,"verb":"hello","version":1,"token":"tokem","session":"a","channel":"1"}', "wrong token"),
+        (
+            '{"id":1,"verb":"hello","version":2,"token":"token","session":"a","channel":"1"}',
+            "speaks version 1, the station 2",
+        ),
         ('{"id":1,"verb":"off","channel":"1"}', "first line must be 'hello'"),
         ("GET / HTTP/1.1", "not understood"),
     ],
@@ -214,8 +233,8 @@ def test_a_sweep_goes_on_while_the_station_asks_for_the_set_point(virtual: Virtu
 
 
 def test_a_sweep_that_goes_wrong_says_so(virtual: VirtualGateway, backend: FakeBackend) -> None:
-    def broken(channel: str, sweep: Sweep):
-        yield from FakeBackend.sweep(backend, channel, Sweep(sweep.frequencies_Hz[:1], 0.01))
+    def broken(channel: str, sweep: Sweep, called_off: threading.Event):
+        yield from FakeBackend.sweep(backend, channel, Sweep(sweep.frequencies_Hz[:1], 0.01), called_off)
         raise NotSafe("overload at 10 Hz")
 
     backend.sweep = broken  # type: ignore[method-assign]
@@ -298,6 +317,22 @@ def test_a_station_that_asks_is_not_lost(virtual: VirtualGateway) -> None:
             assert driver.measure().current_A == pytest.approx(5e-3)
 
 
+def test_a_station_that_waits_for_an_order_or_a_point_is_not_lost() -> None:
+    backend = FakeBackend({"1": FixedCell()}, ScaledClock())
+
+    def slowly(channel: str, *given: object) -> None:
+        time.sleep(0.25)
+        FakeBackend.apply(backend, channel, *given)  # type: ignore[arg-type]
+
+    backend.apply = slowly  # type: ignore[method-assign]
+    with VirtualGateway(backend, after_s=0.1) as virtual, opened(virtual, "1") as driver:
+        driver.apply(Current(1e-3), WINDOW)
+        assert driver.output_is_on()
+        driver.off()
+        assert len(list(driver.sweep(Sweep((4.0, 1000.0), 0.01)))) == 2
+        assert not virtual.service._was_lost
+
+
 def test_a_lost_link_is_a_lost_station_too_and_leave_means_leave(backend: FakeBackend) -> None:
     with VirtualGateway(backend, after_s=0.1, lost_host=LostHost.LEAVE) as virtual:
         first = opened(virtual)
@@ -314,20 +349,75 @@ def test_a_circuit_that_does_not_open_is_tried_again(backend: FakeBackend) -> No
     now = [0.0]
     service = GatewayService(backend, token="t", after_s=10.0, clock=lambda: now[0])
     backend.apply("2", Current(5e-3), WINDOW)
-    service._heard_at = 0.0
+    link = expected(service)
     backend.unsound = InstrumentError("USB is gone")  # for channel 1, which is asked first
     now[0] = 11.0
     service.look()
-    assert "channel 1 could not be opened: USB is gone" in service._was_lost
+    assert "channel 1 could not be opened: USB is gone" in service._was_lost[""]
     assert not backend.is_on("2")
     service.look()
-    assert service._was_lost.endswith("every circuit was opened")
+    assert service._was_lost[""].endswith("every circuit was opened")
+    assert link.heard_at is None
+
+
+def test_a_channel_that_hangs_keeps_no_other_from_being_opened(
+    backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.gateway.service.BUSY_S", 0.01)
+    now = [0.0]
+    service = GatewayService(backend, token="t", after_s=10.0, clock=lambda: now[0])
+    link = expected(service)
+    backend.apply("2", Current(5e-3), WINDOW)
+    now[0] = 11.0
+    stuck, done = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        with service._locks["1"]:
+            stuck.set()
+            done.wait()
+
+    threading.Thread(target=hang, daemon=True).start()
+    stuck.wait()
+    service.look()
+    done.set()
+    assert not backend.is_on("2")
+    assert "channel 1 is busy with an order, and could not be opened" in service._was_lost[""]
+    assert link.heard_at == 0.0  # and is tried again
+
+
+def test_a_station_that_comes_back_while_its_circuits_are_opened_can_be_lost_once_more(
+    backend: FakeBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    service = GatewayService(backend, token="t", after_s=10.0, clock=lambda: now[0])
+    link = expected(service)
+    now[0] = 11.0
+
+    def off(channel: str) -> None:
+        FakeBackend.off(backend, channel)
+        link.heard_at = now[0]
+
+    monkeypatch.setattr(backend, "off", off)
+    service.look()
+    backend.apply("2", Current(5e-3), WINDOW)
+    now[0] = 22.0
+    monkeypatch.undo()
+    service.look()
+    assert not backend.is_on("2")
+
+
+def test_whatever_one_channel_does_the_others_are_opened_at_the_end(backend: FakeBackend) -> None:
+    service = GatewayService(backend, token="t")
+    backend.apply("2", Current(5e-3), WINDOW)
+    backend.unsound = InstrumentError("USB is gone")
+    service.close()
+    assert not backend.is_on("2")
 
 
 def test_a_start_that_was_overtaken_by_its_stations_next_connection_is_not_done(
     virtual: VirtualGateway, backend: FakeBackend
 ) -> None:
-    driver = opened(virtual)
+    driver = Gateway(virtual.address, token="token", channel="2", timeout_s=0.2)
     with virtual.service._locks["2"]:  # the channel is busy when the start comes
         with pytest.raises(InstrumentError):
             driver.apply(Current(5e-3), WINDOW)  # nor can the driver open the circuit
@@ -339,11 +429,111 @@ def test_a_start_that_was_overtaken_by_its_stations_next_connection_is_not_done(
     driver.close()
 
 
-def test_one_station_at_a_time(virtual: VirtualGateway) -> None:
-    with opened(virtual), pytest.raises(Refused, match="another station has it"):
-        opened(virtual)
+def test_one_station_a_channel(backend: FakeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.gateway.service.PATIENCE_S", 0.02)
+    with VirtualGateway(backend) as virtual:
+        with opened(virtual, "2") as two, opened(virtual, "1") as one:
+            for channel in ("2", ""):
+                with pytest.raises(Refused, match="another station has it"):
+                    opened(virtual, channel)
+            one.apply(Current(1e-3), WINDOW)
+            two.apply(Current(5e-3), WINDOW)
+            assert (one.measure().current_A, two.measure().current_A) == (pytest.approx(1e-3), pytest.approx(5e-3))
+            with pytest.raises(Refused, match="greeted for channel 1, not for 2"):
+                one.stop("2")
+            two.off()
+            assert one.output_is_on()
+        with opened(virtual) as second, pytest.raises(OutOfRange, match="channel '7': 1, 2"):
+            assert second.identify()
+            opened(virtual, "7")
+
+
+def test_only_the_channel_of_a_silent_station_is_opened(virtual: VirtualGateway, backend: FakeBackend) -> None:
+    with opened(virtual, "1") as silent, opened(virtual, "2") as other:
+        silent.apply(Current(1e-3), WINDOW)
+        other.apply(Current(5e-3), WINDOW)
+
+        def opened_there() -> bool:
+            assert other.output_is_on()
+            return "1" not in backend.held
+
+        wait_for(opened_there)
+        assert other.output_is_on()
+
+
+def test_a_station_whose_computer_died_keeps_nobody_out_once_it_is_lost(virtual: VirtualGateway) -> None:
+    dead = opened(virtual)  # its connection stays, as nothing closes it
+    wait_for(lambda: bool(virtual.service._was_lost))
     with opened(virtual) as second:
-        assert second.identify()
+        assert "every circuit was opened" in second.greeting.host_was_lost
+        with pytest.raises(Refused, match="replaced by a later connection"):
+            dead.measure()
+
+
+def test_a_connection_that_does_not_greet_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.gateway.service.GREETING_S", 0.02)
+    with dialog() as (_, link):
+        link.sendall(b'{"id":1,"verb":"hel')
+        assert link.recv(1) == b""
+
+
+def test_a_line_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.gateway.service.LONGEST_LINE", 1000)
+    with dialog() as (_, link), contextlib.suppress(ConnectionError):
+        link.sendall(b" " * 2000)
+        assert link.recv(1) == b""
+
+
+# --- a sweep that takes long
+
+
+@pytest.fixture
+def slow() -> Iterator[VirtualGateway]:
+    """Its first point at 1 mHz takes a thousand seconds."""
+    with VirtualGateway(FakeBackend({"1": FixedCell()}, ScaledClock())) as server:
+        yield server
+
+
+def begun(driver: Gateway) -> threading.Thread:
+    """A sweep whose first point is awaited in another thread, as the station's worker does."""
+    thread = threading.Thread(target=lambda: suppressed(list, driver.sweep(Sweep((1e-3,), 0.01))), daemon=True)
+    thread.start()
+    return thread
+
+
+def suppressed(act: Callable[[object], object], value: object) -> None:
+    with contextlib.suppress(InstrumentError):
+        act(value)
+
+
+def test_a_sweep_is_broken_off_in_the_midst_of_a_point(slow: VirtualGateway) -> None:
+    driver = opened(slow, "1")
+    thread = begun(driver)
+    wait_for(lambda: slow.service._sweeping("1"))
+    driver.interrupt()
+    thread.join()
+    assert not slow.service._sweeps
+    driver.close()
+
+
+def test_a_sweep_ends_with_its_station(slow: VirtualGateway) -> None:
+    service = slow.service
+    for end in (
+        lambda ask: ask('{"id":3,"verb":"bye"}'),
+        lambda ask: ask('{"id":3,"verb":"stop","channel":"1"}'),
+        lambda ask: service.close(),
+    ):
+        with socket.create_connection((slow.host, slow.port)) as link:
+            ask = asker(link)
+            ask('{"id":1,"verb":"hello","version":1,"token":"token","session":"a","channel":"1"}')
+            sweep = json.dumps(to_wire(Sweep, Sweep((1e-3,), 0.01)))
+            key = f'"key":"{time.monotonic_ns()}"'
+            assert "true" in ask('{"id":2,"verb":"sweep","channel":"1",' + key + ',"sweep":' + sweep + "}")
+            assert service._sweeping("1")
+            assert "no count" in ask('{"id":3,"verb":"points","channel":"1","after":-1}')
+            assert "a sweep is running" in ask('{"id":3,"verb":"go_to_step","channel":"1","step":1}')
+            end(ask)
+            assert not service._sweeping("1")
 
 
 def test_vendors_software_that_is_not_there_is_said_so() -> None:

@@ -126,6 +126,7 @@ class Run:
                     discharge_capacity_Ah=down[n - 1] * part,
                     charge_capacity_Ah=up[n - 1] if n < here else 0.0,
                     coulombic_efficiency=up[n - 1] / down[n - 1] if n < here else None,
+                    complete=n < here,
                     pressure_min_Pa=182e3 + 900.0 * n**0.8 if self.sensor else None,
                     pressure_max_Pa=577e3 + 900.0 * n**0.8 if self.sensor else None,
                 )

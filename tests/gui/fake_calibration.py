@@ -25,6 +25,7 @@ from station.calibration_views import (
     InstrumentView,
     PointView,
     ReferenceView,
+    SensorInCell,
     SensorView,
     SessionOrder,
     SessionView,
@@ -285,6 +286,7 @@ class FakeCalibrations:
         self.deeds: list[tuple[str, str, DeedOrder]] = []
         self.taken_up: list[tuple[str, str]] = []
         self.refuse: dict[str, str] = {}
+        self.in_cells: tuple[SensorInCell, ...] = ()
 
     def begin(self, order: SessionOrder) -> FakeSession:
         name = f"{order.sensor}-{len(self.sessions) + 1}"
@@ -323,6 +325,7 @@ class FakeCalibrations:
             gauges=(InstrumentView(name="press", driver="modbus-load-cell", detail="S-beam, 500 N"),),
             frames=(InstrumentView(name="frame", driver="frame", detail="presses by itself"),),
             references=("s-beam-40113",),
+            in_cells=self.in_cells,
             reference_details=(
                 ReferenceView(
                     name="s-beam-40113",

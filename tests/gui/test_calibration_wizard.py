@@ -20,7 +20,7 @@ from gui.calibration.questions import Skip, WithReason
 from gui.calibration.window import CalibrationWindow, Page
 from gui.main_window import MainWindow
 from gui.theme import DARK, LIGHT
-from station.calibration_views import Deed, PlanOrder, SessionOrder, Stage
+from station.calibration_views import Deed, PlanOrder, SensorInCell, SessionOrder, Stage
 from tests.gui.conftest import Open
 from tests.gui.fake_service import FakeService
 
@@ -439,3 +439,27 @@ def test_the_selected_channel_says_which_calibration_its_pressure_comes_from(
     service.bench.calibration_warnings["A1"] = "the calibration mfsr-A1 v3 expired on 2027-01-31"
     qtbot.waitUntil(lambda: line.text().startswith("⚠ the calibration mfsr-A1 v3 expired"), timeout=5000)
     assert main.look.warning in line.styleSheet()
+
+
+def test_a_sensor_in_a_cell_that_runs_is_said_before_anything_is_pressed(
+    qtbot: QtBot, service: FakeService, wizard: Wizard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another sensor can be chosen, another channel of the meter, or the run be waited for."""
+    monkeypatch.setattr(window_module, "RUN_OVER_MS", 20)
+    fake = service.calibrations
+    fake.in_cells = (
+        SensorInCell(sensor="mfsr-A1", meter="scanner", meter_channel=3, channel="A1", cell="c-7", run_id="r-9"),
+    )
+    window = wizard()
+    window.choose.area_source.setText("drawing 14-02")
+    window.choose.sensor.setCurrentText("mfsr-A1")
+    assert window.hint.text().startswith("Sensor mfsr-A1 lies in cell c-7 in channel A1, where run r-9 is on")
+    assert not window.next.isEnabled()
+    window.choose.sensor.setCurrentText("mfsr-A2")
+    assert window.choose.meter_channel.currentText() == "4" and window.next.isEnabled()
+    window.choose.meter_channel.setCurrentText("3")
+    assert window.hint.text().startswith("Channel 3 of scanner reads sensor mfsr-A1 of cell c-7")
+    assert not window.next.isEnabled()
+    fake.in_cells = ()
+    qtbot.waitUntil(window.next.isEnabled, timeout=5000)
+    assert window.hint.text() == "" and not fake.sessions

@@ -179,6 +179,19 @@ def test_the_readout_follows_the_pointer(qtbot: QtBot, window: MainWindow) -> No
     assert "Hz" in curves.nyquist.readout
 
 
+def test_the_cycle_that_goes_on_stands_apart_from_the_whole_ones(
+    qtbot: QtBot, window: MainWindow, service: FakeService
+) -> None:
+    click_tile(qtbot, window, "A1")
+    drawn(qtbot, window)
+    curves = window.curves
+    whole, _ = curves.cycle_pressure.bars.getOriginalDataset()
+    now, _ = curves.cycle_pressure.unfinished.getOriginalDataset()
+    assert set(now) == {whole.max() + 1}
+    assert curves.cycle_pressure.unfinished.opts["pen"].style() == Qt.PenStyle.DotLine
+    assert curves.cycles.charge.getOriginalDataset()[0].max() == whole.max()
+
+
 def test_no_curve_has_more_points_than_can_be_drawn(qtbot: QtBot, open_window: Open) -> None:
     with FakeService(Bench(1, speed=1.0, test_time_s=3e7)) as service:
         window = open_window(service)

@@ -157,6 +157,15 @@ def half_cell(cycles: int = 3, run_id: str = "run-1") -> Channel:
     return channel
 
 
+def cut_half_cell(cycles: int = 3) -> Channel:
+    """As `half_cell`, and half a charge of another cycle: as where somebody stopped the run."""
+    channel = half_cell(cycles)
+    channel.cycle = cycles + 1
+    channel.run_step("discharge", 3600.0, lambda _: -1e-3)
+    channel.run_step("charge", 900.0, lambda _: 1e-3)
+    return channel
+
+
 def batches(channel: Channel, size: int = 50, *, state: RunState | None = RunState.FINISHED) -> Iterator[Batch]:
     """The run cut into batches as the station would submit them, the last one with its end."""
     steps, spectra = list(channel.steps), list(channel.spectra)

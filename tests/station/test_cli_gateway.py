@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from drivers.gateway import service
 from drivers.gateway.protocol import LostHost
 from station.cli import app
+from station.cli.gateway import _setting
 
 
 def test_it_serves_with_a_token_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,3 +41,8 @@ def test_bad_usage(arguments: list[str], why: str) -> None:
     result = CliRunner().invoke(app, ["gateway", "serve", *arguments])
     assert result.exit_code == 2
     assert why in result.stderr.replace("\n", " ").replace("│", "")
+
+
+def test_what_a_setting_is_follows_from_how_it_is_written() -> None:
+    said = ["unverified=true", "unverified=false", "channels=1,2", "channels=3", "point_s=2.5", "address=USB0"]
+    assert [_setting(text)[1] for text in said] == [True, False, "1,2", 3, 2.5, "USB0"]

@@ -254,14 +254,12 @@ def test_what_the_pressures_rest_on_is_in_the_summary(tmp_path: Path) -> None:
 
 def test_a_cycle_that_the_run_was_cut_in_is_no_complete_one(tmp_path: Path) -> None:
     """Its half capacity would be taken for fade, and the cell's life for ended."""
-    channel = synthetic.half_cell(cycles=3)
-    channel.cycle = 4
-    channel.run_step("discharge", 3600.0, lambda _: -1e-3)
-    channel.run_step("charge", 900.0, lambda _: 1e-3)
     stopped = Batch("run-1", state=RunState.STOPPED, reason="by hand", ended=2e9)
-    archive = recorded(tmp_path, channel, stopped)
+    archive = recorded(tmp_path, synthetic.cut_half_cell(cycles=3), stopped)
     write_report(archive, ["run-1"], tmp_path / "report.html")
     text = html.unescape((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "3 of 4 begun" in text
     assert "Retention of cycle 3 against cycle 1" in text
     assert "cycle 4" not in text.split("Voltage and current")[0]
+    assert text.count("Cycle 4, in which the run was cut or goes on, is left out") == 3, "profiles, dQ/dV, loops"
+    assert text.count("Cycle 4, in which the run was cut or goes on, has a cross instead, and no efficiency") == 1

@@ -299,10 +299,10 @@ def test_a_cycle_that_goes_on_has_no_efficiency_and_counts_the_running_step(writ
     first, second = archive.cycles("run-1")
     assert first.coulombic_efficiency == pytest.approx(0.9)
     assert (second.charge_capacity_Ah, second.discharge_capacity_Ah) == (0.95, 0.25)
-    assert second.coulombic_efficiency is None
+    assert second.coulombic_efficiency is None and first.complete and not second.complete
     write(writer, Batch("run-1", steps=(step(5, "discharge", 2, -0.9),), state=RunState.STOPPED, ended=1e9))
     assert archive.cycles("run-1")[1].coulombic_efficiency is None
-    assert archive.cycles("run-1")[1].discharge_capacity_Ah == 0.9
+    assert archive.cycles("run-1")[1].discharge_capacity_Ah == 0.9 and not archive.cycles("run-1")[1].complete
     write(writer, Batch("run-1", state=RunState.FINISHED, ended=1e9))
     assert archive.cycles("run-1")[1].coulombic_efficiency == pytest.approx(0.9 / 0.95)
 

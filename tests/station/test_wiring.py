@@ -17,6 +17,7 @@ from drivers.simulated.clock import ManualClock, ScaledClock
 from drivers.simulated.keithley2450 import VirtualKeithley2450
 from drivers.simulated.keithley_daq6510 import VirtualKeithleyDaq6510
 from drivers.simulated.solartron import VirtualSolartron
+from drivers.simulated.switches import SharedPort, SwitchedCell, VirtualModbusRelays
 from drivers.simulated.wiring import DriveCurrent, FixedCell, OpenCircuit
 from station.cli.wiring import Wiring
 from station.config import StationConfig, read_config
@@ -234,3 +235,78 @@ def test_a_source_that_is_on_is_left_alone_and_stays_on(make) -> None:  # type: 
     (_, impedance) = Wiring(bench.config, bench.press, seconds=5).check(["A1"])
     assert impedance.text == "its source's output is on: it is left alone"
     assert bench.cells["A1"]._drive == DriveCurrent(1e-3, -4.2, 4.2)
+
+
+# --- behind a switch
+
+
+class SwitchedBench:
+    """Two cells behind one relay board; with `swapped` the analyser's two routes lead to each other's cell."""
+
+    def __init__(self, folder: Path, *, swapped: bool = False) -> None:
+        clock = ManualClock()
+        self.board = VirtualModbusRelays(relay_count=4)
+        at_eis = {"A1": 4, "B1": 2} if swapped else {"A1": 2, "B1": 4}
+        self.cells = {
+            name: SwitchedCell(FixedCell(emf_V=volts), self.board.contacts, {"smu": (relay,), "eis": (at_eis[name],)})
+            for name, volts, relay in (("A1", 3.0, 1), ("B1", 3.4, 3))
+        }
+        ports = {
+            f"smu-{name}": VirtualKeithley2450(cell.ports["smu"], clock=clock) for name, cell in self.cells.items()
+        }
+        shared = SharedPort([cell.ports["eis"] for cell in self.cells.values()])
+        self.servers = {**ports, "eis": VirtualSolartron(shared, ScaledClock(speed=1e4)), "matrix": self.board}
+        drivers = {"eis": "solartron-1260-1287", "matrix": "modbus-relays"}
+        text = ""
+        for name, server in self.servers.items():
+            server.start()
+            text += (
+                f'[instruments.{name}]\ndriver = "{drivers.get(name, "keithley-2450")}"\naddress = "{server.address}"\n'
+            )
+        text += "[instruments.eis.settings]\nwrite_wait_s = 0.0\n[instruments.matrix.settings]\n"
+        text += 'relay_count = 4\nread_back = "inputs"\nsettle_s = 0.0\n'
+        for number, name in enumerate(self.cells):
+            text += f'routes.{name}-smu = {{ cell = "{name}", to = "smu-{name}", relays = [{2 * number + 1}] }}\n'
+            text += f'routes.{name}-eis = {{ cell = "{name}", to = "eis", relays = [{2 * number + 2}] }}\n'
+        for name in self.cells:
+            text += f'[channels.{name}]\nsource = "smu-{name}"\nimpedance = "eis"\n'
+            routes = f'source_route = "{name}-smu", impedance_route = "{name}-eis"'
+            text += f'switch = {{ instrument = "matrix", {routes} }}\n'
+        (folder / "station.toml").write_text(text)
+        self.config = read_config(folder / "station.toml")
+
+    def stop(self) -> None:
+        for server in self.servers.values():
+            server.stop()
+
+
+@pytest.mark.parametrize(
+    ("swapped", "outcome", "said"),
+    [(False, Outcome.RIGHT, "sees 3.0"), (True, Outcome.WRONG, "which is that of channel B1")],
+)
+def test_cells_behind_a_switch_are_brought_to_both_instruments(
+    tmp_path: Path, swapped: bool, outcome: Outcome, said: str
+) -> None:
+    bench = SwitchedBench(tmp_path, swapped=swapped)
+    try:
+        (verdict,) = Wiring(bench.config, lambda _: None).check(["A1"])
+    finally:
+        bench.stop()
+    assert verdict.outcome is outcome
+    assert said in verdict.text
+    assert bench.board.contacts.closed == frozenset()
+    assert all(cell.together == 0 for cell in bench.cells.values())
+
+
+def test_a_source_that_is_on_keeps_its_cell_and_no_relay_moves_for_it(tmp_path: Path) -> None:
+    bench = SwitchedBench(tmp_path)
+    try:
+        bench.board.contacts.tell(1, close=True)
+        driver = Keithley2450(bench.servers["smu-A1"].address, timeout_s=1.0)
+        driver.apply(Current(1e-3), Protection(1.0, 4.2, 0.01))
+        driver.leave()
+        (verdict,) = Wiring(bench.config, lambda _: None).check(["A1"])
+    finally:
+        bench.stop()
+    assert verdict.text == "its source's output is on: it is left alone"
+    assert 1 in bench.board.contacts.closed and not any(2 in closed for closed in bench.board.contacts.history)

@@ -6,6 +6,7 @@ A vendor's software is imported when its back end is opened, so a gateway runs w
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn
 
@@ -62,8 +63,11 @@ class Backend:
 
     # impedance
 
-    def sweep(self, channel: str, sweep: Sweep) -> Iterator[ImpedancePoint]:
-        """Point by point; closed, or at its end, it leaves the cell at open circuit."""
+    def sweep(self, channel: str, sweep: Sweep, called_off: threading.Event) -> Iterator[ImpedancePoint]:
+        """Point by point, in the order asked for; closed, or at its end, it leaves the cell at open circuit.
+
+        Once `called_off` is set it ends at the next moment it can, in the midst of a point where the software allows.
+        """
         self._cannot("measure impedance")
 
     # cycler

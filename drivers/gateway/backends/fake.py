@@ -32,6 +32,7 @@ from drivers.simulated.neware_stepfile import FileStep, StepFile, StepType, Whol
 from drivers.simulated.wiring import DriveCurrent, DriveVoltage, OpenCircuit, WiredCell
 
 HIGHEST_V, HIGHEST_A = 10.0, 0.8
+LOOKS_EVERY_S = 0.05  # during a sweep, whether it was called off
 STATES = {
     "working": CyclerState.RUNNING,
     "pause": CyclerState.PAUSED,
@@ -114,12 +115,16 @@ class FakeBackend(Backend):
 
     # --- impedance
 
-    def sweep(self, channel: str, sweep: Sweep) -> Iterator[ImpedancePoint]:
+    def sweep(self, channel: str, sweep: Sweep, called_off: threading.Event) -> Iterator[ImpedancePoint]:
         cell = self._cell(channel)
         self._not_running(channel)
         self.off(channel)
         for frequency in sweep.frequencies_Hz:
-            self.clock.sleep(1 / frequency)
+            until = self.clock.now() + 1 / frequency
+            while (left_s := until - self.clock.now()) > 0 and not called_off.is_set():
+                self.clock.sleep(min(left_s, LOOKS_EVERY_S * self.clock.speed))
+            if called_off.is_set():
+                return
             yield ImpedancePoint(frequency, cell.impedance(frequency))
 
     # --- cycler

@@ -19,7 +19,7 @@ from station.analysis.cycles import Cycle, rate_test
 from station.analysis.errors import AnalysisError
 from station.analysis.figures.page import Figure, Size, blank, finished, in_style, legend_above
 from station.analysis.figures.palette import GREY, Order, key, look
-from station.analysis.figures.sample import Sample, common_unit
+from station.analysis.figures.sample import Sample, common_unit, said_of_cut
 from station.analysis.figures.scales import largest, prefix_scale
 from station.analysis.flow import Direction
 from station.store.reduce import extremes
@@ -29,6 +29,7 @@ CURVE_POINTS = 1000
 SOME_CYCLES = 7
 LETTERS_PER_MM = 0.55
 """Of names above groups, side by side, in the width of a figure."""
+AS_FAR = "is drawn as far as it came"
 MOST_ROWS = 400
 """Cycles of a map; a page has no more lines to show."""
 
@@ -39,8 +40,9 @@ def spread(numbers: Sequence[int], most: int = SOME_CYCLES) -> list[int]:
     return [numbers[place] for place in places.tolist()]
 
 
-def chosen(cycles: Sequence[Cycle], numbers: Sequence[int] | None, most: int) -> list[Cycle]:
-    """Those named; some, evenly apart, where none is. Raises AnalysisError for one that is not there."""
+def chosen(sample: Sample, numbers: Sequence[int] | None, most: int) -> list[Cycle]:
+    """Those named; where none is, some that were not cut, evenly apart. Raises AnalysisError for one not there."""
+    cycles = sample.compared_cycles if numbers is None else sample.cycles
     by_number = {cycle.number: cycle for cycle in cycles}
     if numbers is None:
         return [by_number[number] for number in spread(sorted(by_number), most)]
@@ -58,7 +60,7 @@ def voltage_capacity(sample: Sample, numbers: Sequence[int] | None = None, *, si
 
     Columns: cycle, direction, capacity, voltage_V. Raises AnalysisError where a cycle is not there.
     """
-    table = _curve_table(sample, chosen(sample.cycles, numbers, SOME_CYCLES))
+    table = _curve_table(sample, chosen(sample, numbers, SOME_CYCLES))
     drawing = blank(size, 62.0 if size is Size.SINGLE else 78.0)
     axes = drawing.subplots()
     order = Order(table["cycle"].unique().tolist())
@@ -71,6 +73,7 @@ def voltage_capacity(sample: Sample, numbers: Sequence[int] | None = None, *, si
     axes.set_xlim(left=0)
     _legend_of_cycles(drawing, axes, order, table["direction"].unique().tolist())
     caption = "Voltage over the capacity of each half-cycle. Solid: charge; broken: discharge."
+    caption += said_of_cut([sample], AS_FAR, table["cycle"])
     return finished("voltage-capacity", drawing, table, caption, simulated=sample.simulated)
 
 
@@ -112,8 +115,9 @@ def _legend_of_cycles(drawing: Drawing, axes: Axes, order: Order, directions: Se
 def capacities(samples: Sequence[Sample], *, size: Size = Size.SINGLE) -> Figure:
     """Capacity of charge (open) and discharge (filled) over cycles, and below them the Coulombic efficiency.
 
-    Columns: sample, cycle, charge and discharge capacity, coulombic_efficiency_percent. All efficiencies are drawn,
-    those above 100 % too; what is far from the others sets no scale, and is drawn at the edge as a triangle.
+    Columns: sample, cycle, charge and discharge capacity, coulombic_efficiency_percent, cut_short. All efficiencies are
+    drawn, those above 100 % too; what is far from the others sets no scale, and is drawn at the edge as a triangle. A
+    half-cycle that the run was cut in is a cross, named in `cut_short`, and its cycle has no efficiency.
     """
     unit = common_unit(samples)
     table = pd.concat([_cycle_rows(sample) for sample in samples], ignore_index=True)
@@ -125,8 +129,10 @@ def capacities(samples: Sequence[Sample], *, size: Size = Size.SINGLE) -> Figure
         as_ = look(place)
         own: Any = {"linestyle": "", "color": as_.colour, "marker": as_.marker, "markersize": markersize}
         prefix = f"{name}, " if len(samples) > 1 else ""
-        upper.plot(rows["cycle"], rows[charge], markerfacecolor="white", label=f"{prefix}charge", **own)
-        upper.plot(rows["cycle"], rows[discharge], label=f"{prefix}discharge", **own)
+        for way, column, face in ((Direction.CHARGE, charge, "white"), (Direction.DISCHARGE, discharge, as_.colour)):
+            whole = rows[rows["cut_short"] != way]
+            upper.plot(whole["cycle"], whole[column], markerfacecolor=face, label=f"{prefix}{way}", **own)
+        _cross(upper, rows, as_.colour, f"{prefix}cut short", charge, discharge)
         lower.plot(rows["cycle"], rows["coulombic_efficiency_percent"], **own)
     top = max(largest(table[charge]), largest(table[discharge]))
     upper.set_ylim(0, 1.08 * top if top else 1.0)
@@ -136,10 +142,21 @@ def capacities(samples: Sequence[Sample], *, size: Size = Size.SINGLE) -> Figure
     lower.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     drawing.legend(loc="outside upper center", ncols=2, columnspacing=1.2)
     caption = "Capacity of charge (open) and discharge (filled), and Coulombic efficiency, over cycles."
+    caption += said_of_cut(samples, "has a cross instead, and no efficiency", table["cycle"])
     return finished("cycling", drawing, table, caption, simulated=any(sample.simulated for sample in samples))
 
 
+def _cross(axes: Axes, rows: pd.DataFrame, colour: str, label: str, charge: str, discharge: str) -> None:
+    """What was cut short is no capacity of the cell."""
+    cut = rows[rows["cut_short"] != ""]
+    if len(cut):
+        values = np.where(cut["cut_short"] == Direction.CHARGE, cut[charge], cut[discharge])
+        axes.plot(cut["cycle"], values, "x", color=colour, label=label)
+
+
 def _cycle_rows(sample: Sample) -> pd.DataFrame:
+    cut = None if sample.cut is None else sample.cut.cycle
+
     def of(cycle: Cycle, direction: Direction) -> float:
         half = cycle.half(direction)
         return math.nan if half is None else half.capacity_Ah * sample.capacity.per_Ah
@@ -150,7 +167,13 @@ def _cycle_rows(sample: Sample) -> pd.DataFrame:
             "cycle": [cycle.number for cycle in sample.cycles],
             f"charge_{sample.capacity.column}": [of(cycle, Direction.CHARGE) for cycle in sample.cycles],
             f"discharge_{sample.capacity.column}": [of(cycle, Direction.DISCHARGE) for cycle in sample.cycles],
-            "coulombic_efficiency_percent": [100 * cycle.coulombic_efficiency for cycle in sample.cycles],
+            "coulombic_efficiency_percent": [
+                100 * cycle.coulombic_efficiency if cut != cycle.number else math.nan for cycle in sample.cycles
+            ],
+            "cut_short": [
+                sample.cut.direction.value if sample.cut is not None and cut == cycle.number else ""
+                for cycle in sample.cycles
+            ],
         }
     )
 
@@ -198,14 +221,15 @@ def rates(samples: Sequence[Sample], *, size: Size = Size.SINGLE) -> Figure:
     if len(samples) > 1:
         axes.legend(loc="lower left")
     caption = "Rate test: capacity over cycles; each group of cycles at one current is named above it."
+    caption += said_of_cut(samples, AS_FAR, table["cycle"])
     return finished("rate", drawing, table, caption, simulated=any(sample.simulated for sample in samples))
 
 
 def _rate_rows(sample: Sample) -> pd.DataFrame:
     direction = sample.cycles[0].first.other if sample.cycles else Direction.DISCHARGE
-    rows = []
-    for number, group in enumerate(rate_test(sample.cycles, sample.nominal_capacity_Ah), 1):
-        for cycle in sample.cycles:
+    rows, cycles = [], sample.compared_cycles
+    for number, group in enumerate(rate_test(cycles, sample.nominal_capacity_Ah), 1):
+        for cycle in cycles:
             half = cycle.half(direction)
             if group.first <= cycle.number <= group.last and half is not None:
                 capacity = half.capacity_Ah * sample.capacity.per_Ah
@@ -259,7 +283,7 @@ def dqdv_map(
     Columns: cycle, direction, voltage_V, dqdv (signed, of the capacity's unit per V). Half-cycles that are too short
     for a derivative are left out. Raises AnalysisError where none is left.
     """
-    found = list(_derivatives(sample, chosen(sample.cycles, numbers, MOST_ROWS), step_V, smoothing))
+    found = list(_derivatives(sample, chosen(sample, numbers, MOST_ROWS), step_V, smoothing))
     if not found:
         raise AnalysisError(f"{sample.name}: no half-cycle is long enough for dQ/dV")
     column = f"dqdv_{sample.capacity.unit.replace('/', '_')}_V"
@@ -302,6 +326,7 @@ def dqdv_map(
     )
     bar.ax.yaxis.set_major_locator(MaxNLocator(5))
     caption = f"Differential capacity over voltage and cycle; {found[0].smoothing}."
+    caption += said_of_cut([sample], AS_FAR, table["cycle"])
     return finished("dqdv", drawing, table, caption, simulated=sample.simulated)
 
 

@@ -8,10 +8,10 @@ import pandas as pd
 
 from station.analysis.cycles import Cycle
 from station.analysis.errors import AnalysisError
-from station.analysis.figures.cycling import SOME_CYCLES, chosen
+from station.analysis.figures.cycling import AS_FAR, SOME_CYCLES, chosen
 from station.analysis.figures.page import Figure, Size, blank, finished, in_style, legend_above
 from station.analysis.figures.palette import GREY, Order, key
-from station.analysis.figures.sample import Sample
+from station.analysis.figures.sample import Sample, said_of_cut
 from station.analysis.figures.scales import largest, prefix_scale
 from station.analysis.pressure import Loop, pressure_loop
 
@@ -23,7 +23,7 @@ def pressure_loops(sample: Sample, numbers: Sequence[int] | None = None, *, size
     Columns: cycle, capacity, charge_Pa, discharge_Pa. Cycles without both halves or a pressure are left out. Raises
     AnalysisError where none is left.
     """
-    loops = list(_loops(sample, chosen(sample.cycles, numbers, SOME_CYCLES)))
+    loops = list(_loops(sample, chosen(sample, numbers, SOME_CYCLES)))
     if not loops:
         raise AnalysisError(f"{sample.name}: no cycle has a charge, a discharge and a pressure")
     table = pd.concat(
@@ -56,6 +56,7 @@ def pressure_loops(sample: Sample, numbers: Sequence[int] | None = None, *, size
         order.bar(drawing, axes, "Cycle")
     legend_above(drawing, handles)
     caption = "Pressure over the charge in the cell, from the end of discharge. Solid: charge; broken: discharge."
+    caption += said_of_cut([sample], AS_FAR, table["cycle"])
     return finished("pressure-loops", drawing, table, caption, simulated=sample.simulated)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from station.analysis.cycles import Cycle
 from station.analysis.errors import AnalysisError
+from station.analysis.halfcycles import HalfCycle
 from station.analysis.record import Record
 
 
@@ -45,6 +47,35 @@ class Sample:
     capacity: CapacityUnit = CapacityUnit()
     simulated: bool = False
     nominal_capacity_Ah: float | None = None  # that 1C refers to
+    cut: HalfCycle | None = None  # that the run was cut in, or goes on in: see `cycles.cut_half`
+
+    @property
+    def uncut_cycles(self) -> tuple[Cycle, ...]:
+        """Those that the run was not cut in, whether they have both halves or one."""
+        return tuple(cycle for cycle in self.cycles if self.cut is None or cycle.number != self.cut.cycle)
+
+    @property
+    def complete_cycles(self) -> tuple[Cycle, ...]:
+        """Those with both half-cycles whole."""
+        return tuple(cycle for cycle in self.uncut_cycles if math.isfinite(cycle.coulombic_efficiency))
+
+    @property
+    def compared_cycles(self) -> tuple[Cycle, ...]:
+        """What can be compared: those that were not cut, or the one there is."""
+        return self.uncut_cycles or self.cycles
+
+
+def said_of_cut(samples: Iterable[Sample], drawn: str = "", numbers: Iterable[int] = ()) -> str:
+    """For a caption: the cycles that runs were cut in are left out, or, those among `numbers`, `drawn`."""
+    among = set(numbers)
+    several = len(samples := list(samples)) > 1
+    said = ""
+    for sample in samples:
+        if sample.cut is not None:
+            which = f"Cycle {sample.cut.cycle}{f' of {sample.name}' if several else ''}"
+            how = drawn if sample.cut.cycle in among else "is left out"
+            said += f" {which}, in which the run was cut or goes on, {how}."
+    return said
 
 
 def common_unit(samples: Sequence[Sample]) -> CapacityUnit:

@@ -1,4 +1,4 @@
-"""BioLogic EC-Lab's binary .mpr files.
+"""BioLogic EC-Lab's binary .mpr files, and what is particular in its texts.
 
 The maker does not publish the format. What is known of it is in the documentation of yadg
 (https://dgbowl.github.io/yadg/, eclab.mpr) and of galvani (https://github.com/echemdata/galvani): modules, each with a
@@ -9,6 +9,7 @@ stands behind two of them cannot be read.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from station.analysis.errors import AnalysisError
 from station.analysis.files.table import Table
 
 MAGIC = b"BIO-LOGIC MODULAR FILE"
+OPEN_CIRCUIT = 11  # the technique, as the module 'VMP Set' begins
+_TEXT_OF_OPEN_CIRCUIT = re.compile(rb"EC-Lab ASCII FILE\s+Nb header lines\s*:\s*\d+\s+Open Circuit Voltage\s")
 _FILE_HEADER = 52
 _LONG = 0xFFFFFFFF  # in the place of a length: the length follows
 _FLAGS = frozenset({1, 2, 3, 21, 31, 65})  # bits of one byte, which stands where the first of them does
@@ -102,7 +105,20 @@ def read(path: Path, content: bytes) -> Table:
     record = _record(path, ids, size)
     values = np.frombuffer(data, record, points, layout.points_at)
     frame = _with_derived(pd.DataFrame({name: values[name] for name in record.names or ()}))
+    _, settings = modules.get(b"VMP Set", (0, b""))
+    if settings[:1] == bytes([OPEN_CIRCUIT]):
+        frame = at_open_circuit(frame)
     return Table(path, frame, 0, range(1, points + 1))
+
+
+def is_text_of_open_circuit(content: bytes) -> bool:
+    """Whether a text export is of the technique that drives no current, and has no column of it."""
+    return _TEXT_OF_OPEN_CIRCUIT.match(content) is not None
+
+
+def at_open_circuit(frame: pd.DataFrame) -> pd.DataFrame:
+    """With its current, which is nothing."""
+    return frame if {"I/mA", "<I>/mA"} & set(frame.columns) else frame.assign(**{"I/mA": 0.0})
 
 
 def _with_derived(frame: pd.DataFrame) -> pd.DataFrame:

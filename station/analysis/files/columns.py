@@ -80,6 +80,11 @@ def is_heading(headings: Sequence[str]) -> bool:
     return all(_found(headings, quantity) is not None for quantity, _ in _NEEDED)
 
 
+def is_heading_at_open_circuit(headings: Sequence[str]) -> bool:
+    """Whether a line names a time and a voltage."""
+    return all(_found(headings, quantity) is not None for quantity in (_TIME, _VOLTAGE))
+
+
 def as_cycling(table: Table) -> Record:
     """Raises AnalysisError that names the file and the line."""
     headings = table.headings

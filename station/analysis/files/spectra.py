@@ -1,7 +1,7 @@
 """Impedance spectra by the kind of file: one or many in each.
 
-Gamry .DTA (tables ZCURVE), ZPlot .z and the like, VersaStudio .par, EC-Lab .mpt and .mpr, and every text with a heading
-of frequency, real and imaginary part (CH Instruments, Parstat, the exports of Cellstation).
+Gamry .DTA (tables ZCURVE), ZPlot .z and the like, VersaStudio .par, EC-Lab .mpt and .mpr, CH Instruments' exports, and
+every text with a heading of frequency, real and imaginary part (Parstat, the exports of Cellstation).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from station.analysis.errors import AnalysisError
-from station.analysis.files import biologic
+from station.analysis.files import biologic, chi
 from station.analysis.files.origin import is_simulated
 from station.analysis.files.table import Table, content_of, read_text_table, text_of
 from station.analysis.impedance.spectrum import ImpedanceSpectrum, Measured, from_frame, is_heading, used_headings
@@ -36,6 +36,8 @@ def read_spectra(path: Path) -> tuple[Measured, ...]:
     content = content_of(path)
     if content.startswith(biologic.MAGIC):
         return _of_table(biologic.read(path, content))
+    if chi.is_chi(content):
+        return _of_table(chi.impedance(path, content))
     suffix = path.suffix.lower()
     blocks = None
     if suffix == ".dta":

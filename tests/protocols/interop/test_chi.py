@@ -33,8 +33,9 @@ def test_a_macro() -> None:
         "tech=imp",
     ]
     assert lines.count("run") == 8
+    assert lines[lines.index("tech=i-t") :].index("autosens") < lines[lines.index("tech=i-t") :].index("run")
     assert lines[-4:] == ["run", "tsave:step0008", "forcequit: yesiamsure", ""]
-    assert lines[lines.index("tech=imp") + 1 :][:4] == ["eio", "fl=0.1", "fh=100000", "amp=0.01"]
+    assert lines[lines.index("tech=imp") + 1 :][:4] == ["eio", "fl=0.1", "fh=100000", "amp=0.0141421"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ from pypdf import PdfReader
 from typer.testing import CliRunner
 
 from station.analysis.curves import dqdv, half_curves
-from station.analysis.cycles import cycles, rate_test
+from station.analysis.cycles import cut_half, cycles, rate_test
 from station.analysis.errors import AnalysisError
 from station.analysis.figures import (
     CapacityUnit,
@@ -39,6 +41,7 @@ from station.analysis.figures import (
     voltage_and_current,
     voltage_capacity,
 )
+from station.analysis.flow import Direction
 from station.analysis.impedance import (
     distribution_of_relaxation_times,
     fit_arrhenius,
@@ -47,8 +50,9 @@ from station.analysis.impedance import (
     kramers_kronig,
 )
 from station.analysis.pressure import pressure_loop
-from station.analysis.record import record
+from station.analysis.record import as_record, record
 from station.cli import app
+from station.readings import RunState
 from station.store import Writer, upgrade
 from tests.station import synthetic
 from tests.station.analysis.impedance.spectra import HALF_CELL
@@ -113,6 +117,42 @@ def test_rates_are_named_by_the_nominal_capacity(sample: Sample) -> None:
     (group,) = rate_test(sample.cycles, 4e-3)
     assert figure.data["c_rate"].unique() == pytest.approx([group.c_rate])
     assert [text.get_text() for text in figure.drawing.axes[0].texts] == ["C/4"]
+
+
+def test_a_half_cycle_that_the_run_was_cut_in_is_drawn_apart_or_left_out() -> None:
+    channel = synthetic.cut_half_cell(cycles=4)
+    data = as_record(pd.DataFrame([asdict(one) for one in channel.readings]))
+    found = cycles(data)
+    cut = cut_half(found, len(data))
+    assert cut is not None and (cut.cycle, cut.direction) == (5, Direction.CHARGE)
+    assert cut_half(found[:-1], len(data)) is None, "the charge of the fourth had ended"
+    stopped = Sample("c", data, found, cut=cut)
+    assert [cycle.number for cycle in stopped.complete_cycles] == [1, 2, 3, 4]
+
+    figure = capacities([stopped])
+    upper, lower = figure.drawing.axes
+    crosses = [line for line in upper.get_lines() if line.get_marker() == "x"]
+    assert [(*line.get_xdata(), line.get_label()) for line in crosses] == [(5, "cut short")]
+    (charge,) = (line for line in upper.get_lines() if line.get_label() == "charge")
+    assert 5 not in charge.get_xdata(), "a quarter of a charge is no capacity"
+    (discharge,) = (line for line in upper.get_lines() if line.get_label() == "discharge")
+    assert 5 in discharge.get_xdata(), "that half was whole"
+    assert figure.data["cut_short"].to_list() == [""] * 4 + ["charge"]
+    assert np.isnan(figure.data["coulombic_efficiency_percent"].to_list()[-1]) and lower.get_ylim()[0] > 50
+    assert "Cycle 5, in which the run was cut or goes on, has a cross instead" in figure.caption
+
+    for draw in (voltage_capacity, dqdv_map, pressure_loops):
+        one = draw(stopped)
+        assert one.data["cycle"].unique().tolist() == [1, 2, 3, 4] and "is left out" in one.caption
+        one = draw(stopped, [4, 5])
+        assert set(one.data["cycle"]) >= {5} and "is drawn as far as it came" in one.caption, "who asks for it gets it"
+    assert rates([stopped]).data["cycle"].max() == 4
+
+    begun = Sample("c", data, found[-1:], cut=cut)
+    assert voltage_capacity(begun).data["cycle"].unique().tolist() == [5], "the only one there is"
+    whole = capacities([Sample("c", data, found)])
+    assert not [line for line in whole.drawing.axes[0].get_lines() if line.get_marker() == "x"]
+    assert "cut" not in whole.caption
 
 
 def test_each_row_of_the_map_is_a_derivative(sample: Sample) -> None:
@@ -266,6 +306,20 @@ def test_figures_of_a_run(tmp_path: Path, database: str, kind: str) -> None:
     said = typed(kind, "last", "-o", tmp_path / "a", "--format", "svg", "--db", database)
     assert "a.svg" in said and "a.csv" in said and "SIMULATED" in said
     assert (pd.read_csv(tmp_path / "a.csv")["origin"] == "SIMULATED").all()
+
+
+def test_a_figure_of_a_run_that_was_stopped_knows_the_cycle_that_it_was_cut_in(tmp_path: Path) -> None:
+    url = f"sqlite:///{(tmp_path / 'station.db').as_posix()}"
+    upgrade(url)
+    with contextlib.closing(Writer(url, tmp_path / "spool")) as writer:
+        writer.begin_run(synthetic.snapshot())
+        for batch in synthetic.batches(synthetic.cut_half_cell(), state=RunState.STOPPED):
+            writer.submit(batch)
+    typed("cycling", "last", "-o", tmp_path / "a", "--format", "svg", "--db", url)
+    assert pd.read_csv(tmp_path / "a.csv")["cut_short"].fillna("").to_list() == ["", "", "", "charge"]
+    result = CliRunner().invoke(app, ["analyse", "cycles", "last", "--db", url])
+    assert "the run was cut in cycle 4, or goes on in it" in result.stderr
+    assert "cycles 1 to 3" in result.stdout and "retention below 80 %: in no cycle" in result.stdout
 
 
 def test_spectra_of_a_run_and_of_a_file_in_one_figure(tmp_path: Path, database: str) -> None:

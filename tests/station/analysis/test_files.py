@@ -117,6 +117,66 @@ def test_neware_times_are_summed_over_its_steps() -> None:
     assert table.frame["current_A"].tolist() == [0, 0, 2e-3, 2e-3, -2e-3]
 
 
+# --- CH Instruments
+
+CHI_HEAD = (
+    "May 5, 2026   10:00:00\r\n{}\r\nFile: a.bin\r\nData Source:  Experiment\r\nInstrument Model:  CHI660E\r\n"
+    "Header: \r\nNote: \r\n\r\n{}\r\n\r\n"
+)
+IT = CHI_HEAD.format("Amperometric i-t Curve", "Init E (V) = 3.7\r\nSample Interval (s) = 1") + (
+    "Time/sec, Current/A\r\n\r\n0.000, -2e-3\r\n1.000, -1e-3\r\n"
+)
+CP = CHI_HEAD.format(
+    "Chronopotentiometry", "Cathodic Current (A) = -0.001\r\nAnodic Current (A) = 0\r\nInit P/N = N\r\nSegment = 1"
+) + ("Time/sec, Potential/V\r\n\r\n0.000, 3.7\r\n1.000, 3.8\r\n")
+LSV = CHI_HEAD.format("Linear Sweep Voltammetry", "Init E (V) = 3\r\nScan Rate (V/s) = 0.01") + (
+    "Potential/V, Current/A\r\n\r\n3.000, -1e-6\r\n3.010, -2e-6\r\n3.020, -4e-6\r\n"
+)
+OCPT = CHI_HEAD.format("Open Circuit Potential - Time", "Run Time (sec) = 2") + (
+    "Time/sec, Potential/V\r\n\r\n0.0, 3.3\r\n2.0, 3.2\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "time_s", "voltage_V", "current_A"),
+    [
+        (IT, [0, 1], [3.7, 3.7], [2e-3, 1e-3]),
+        (CP, [0, 1], [3.7, 3.8], [1e-3, 1e-3]),
+        (
+            CP.replace("Init P/N = N", "Init P/N = P").replace("(A) = 0\r", "(A) = 0.002\r"),
+            [0, 1],
+            [3.7, 3.8],
+            [2e-3] * 2,
+        ),
+        (CP.replace("= -0.001", "= 0.001"), [0, 1], [3.7, 3.8], [-1e-3, -1e-3]),
+        (LSV, [0, 1, 2], [3.0, 3.01, 3.02], [1e-6, 2e-6, 4e-6]),
+        (OCPT, [0, 2], [3.3, 3.2], [0, 0]),
+    ],
+)
+def test_what_the_columns_of_ch_instruments_leave_out_is_in_their_parameters(
+    tmp_path: Path, text: str, time_s: list[float], voltage_V: list[float], current_A: list[float]
+) -> None:
+    found = read_cycling(written(tmp_path / "a.txt", text))
+    assert found.time_s.tolist() == pytest.approx(time_s)
+    assert found.voltage_V.tolist() == pytest.approx(voltage_V)
+    assert found.current_A.tolist() == pytest.approx(current_A)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (IT.replace("Init E", "High E"), r"a\.txt: there is no 'Init E \(V\)' among its parameters"),
+        (LSV.replace("Scan Rate", "Rate"), r"a\.txt: there is no 'Scan Rate \(V/s\)'"),
+        (CP.replace("Segment = 1", "Segment = 2"), r"a\.txt: which rows are of the anodic"),
+        (CP.replace("Chronop", "P"), r"a\.txt: no column of current, and 'Potentiometry' does not say it"),
+        (IT.replace("-2e-3", "x"), r"a\.txt, line 14: 'x' is no number"),
+    ],
+)
+def test_what_is_missing_in_a_file_of_ch_instruments_is_said(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(AnalysisError, match=said):
+        read_cycling(written(tmp_path / "a.txt", text))
+
+
 # --- EC-Lab's binary files
 
 TYPES = {4: "d", 6: "f", 7: "d", 8: "f", 24: "d", 32: "f", 35: "f", 36: "f", 37: "f", 38: "f", 39: "H", 9999: "I"}
@@ -146,6 +206,23 @@ def test_binary_cycling(tmp_path: Path, version: int, long: bool) -> None:
     assert found.voltage_V.tolist() == [3.0, 3.25]
     assert found.current_A.tolist() == [1.5e-3, -1.5e-3]
     assert found.cycle is not None and found.cycle.tolist() == [0, 1]
+
+
+def test_a_file_of_the_open_circuit_has_a_current_of_nothing(tmp_path: Path) -> None:
+    binary = mpr([4, 6], [[0.0, 3.0], [60.0, 3.25]])
+    (tmp_path / "a.mpr").write_bytes(binary.replace(b"settings", b"\x0bettings"))
+    text = (
+        "EC-Lab ASCII FILE\nNb header lines : 7      \n\nOpen Circuit Voltage\n\nRun on channel : 1\n"
+        "mode\terror\ttime/s\t<Ewe/V>\t\n3\t0\t0,0\t3,0\t\n3\t0\t60,0\t3,25\t\n"
+    )
+    for path in (tmp_path / "a.mpr", written(tmp_path / "a.mpt", text, "cp1252")):
+        found = read_cycling(path)
+        assert found.voltage_V.tolist() == [3.0, 3.25]
+        assert found.current_A.tolist() == [0.0, 0.0]
+    (tmp_path / "b.mpr").write_bytes(binary)
+    for path in (tmp_path / "b.mpr", written(tmp_path / "b.mpt", text.replace("Open Circuit Voltage", "Wait"))):
+        with pytest.raises(AnalysisError, match="no column of current"):
+            read_cycling(path)
 
 
 def test_currents_are_those_of_the_charges_where_ec_lab_stores_no_others(tmp_path: Path) -> None:
