@@ -39,6 +39,7 @@ from drivers.simulated.laboratory.places import (
     PLACES,
     PROTOCOLS,
     STORED,
+    as_found,
     board_relays,
     matrix_relays,
 )
@@ -71,10 +72,7 @@ class Laboratory(Bench):
         for made in (self.exports, self.step_files):
             made.mkdir(parents=True, exist_ok=True)
         self.protocols = dict(PROTOCOLS)
-        self.cells = {
-            name: assembled(place.sample.parameters, clock, seed + number)
-            for number, (name, place) in enumerate(PLACES.items())
-        }
+        self.cells = {name: assembled(as_found(name), clock, seed + number) for number, name in enumerate(PLACES)}
         self.switched: dict[str, SwitchedCell] = {}
         self.positions = {name: self._position(name) for name in PLACES}
         self._add_switches()
