@@ -296,11 +296,14 @@ class TileGrid(QWidget):
             painter.drawRoundedRect(QRectF(box).adjusted(1.5, 1.5, -1.5, -1.5), 7, 7)
 
     def _paint_reason(self, ink: _Ink, body: QRect, text: TileText, full: bool) -> None:
-        last = 18 if full else 0
-        ink.wrap(body.adjusted(0, 0, 0, -last), text.reason, 13 if full else 11, bold=full)
-        if full:
+        """The reason, and below it what is known of the cell where there is room: on a small tile, beside few words."""
+        size = 13 if full else 11
+        below = full or ink.width(text.reason, size) <= body.width()
+        ink.wrap(body.adjusted(0, 0, 0, -18 if below else 0), text.reason, size, bold=full)
+        if below:
             known = [each for each in (text.voltage, text.pressure) if each not in (quantities.NOTHING, NO_PRESSURE)]
-            ink.put(QRect(body.left(), body.bottom() - 17, body.width(), 18), "   ".join(known), 13)
+            line = QRect(body.left(), body.bottom() - 17, body.width(), 18)
+            ink.put(line, "   ".join(known), 13 if full else 12)
 
     def _paint_question(self, painter: QPainter, ink: _Ink, body: QRect, text: TileText) -> None:
         """A bar with the question and a button to answer it; the voltage below, where there is room."""

@@ -83,9 +83,22 @@ class Press:
         return self.sensor.read_ohm(degC)
 
 
+def simulated_calibration(
+    name: str, parameters: SensorParameters, today: datetime.date, batch: str | None = None
+) -> Calibration:
+    """Version 1 of a simulated sensor; it expires in ten years, for a scaled clock runs ahead of the wall's.
+
+    Sensors of one `batch` have one response, which is measured once.
+    """
+    record = _evaluated(batch or name, parameters, today)
+    if batch is None:
+        return record
+    note = "SIMULATED: readings of one simulated sensor, evaluated as real ones are, for all of its batch"
+    return record.model_copy(update={"sensor": name, "note": note}).sealed()
+
+
 @functools.cache
-def simulated_calibration(name: str, parameters: SensorParameters, today: datetime.date, seed: int = 0) -> Calibration:
-    """Version 1 of a simulated sensor; it expires in ten years, for a scaled clock runs ahead of the wall's."""
+def _evaluated(name: str, parameters: SensorParameters, today: datetime.date, seed: int = 0) -> Calibration:
     random = Random(f"{name} {seed}")
     data = _measured(Press(parameters, random))
     coefficient = _coefficient(Press(parameters, random))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from drivers.simulated.wiring import Drive, DriveCurrent, OpenCircuit, WiredCell
+from drivers.simulated.wiring import Drive, DriveVoltage, OpenCircuit, WiredCell
 
-ANY_V = 1e4
 SET_VALUES = ("VOLT", "SOUR:CURR", "SINK:CURR", "SOUR:POW", "SINK:POW")
 
 
@@ -25,15 +24,9 @@ class PowerStage:
         self.wire()
 
     def wire(self) -> None:
-        """Tell the cell; the voltage is approached from the side on which the cell is."""
-        if not self.on:
-            self._tell(OpenCircuit())
-            return
-        volts = self.set["VOLT"]
+        """Tell the cell."""
         sink_A = self.set["SINK:CURR"] if self.sinks else 0.0
-        self._tell(DriveCurrent(self.set["SOUR:CURR"], -ANY_V, volts))
-        if self.cell.terminals()[1] < 0:
-            self._tell(DriveCurrent(-sink_A, volts, ANY_V))
+        self._tell(DriveVoltage(self.set["VOLT"], self.set["SOUR:CURR"], sink_A) if self.on else OpenCircuit())
 
     def switch(self, on: bool) -> None:
         self.on = on and not self.alarms

@@ -27,6 +27,12 @@ class DriveVoltage:
 
     voltage_V: float
     current_max_A: float  # magnitude, both directions
+    discharge_max_A: float | None = None  # magnitude, where that of a discharge is another
+
+    @property
+    def currents_A(self) -> tuple[float, float]:
+        """The least and the greatest, positive on charge."""
+        return -(self.current_max_A if self.discharge_max_A is None else self.discharge_max_A), self.current_max_A
 
 
 Drive: TypeAlias = OpenCircuit | DriveCurrent | DriveVoltage
@@ -85,9 +91,9 @@ class FixedCell:
                 wanted = self.emf_V + current * self.resistance_ohm
                 held = min(max(wanted, low), high)
                 return held, current if held == wanted else (held - self.emf_V) / self.resistance_ohm
-            case DriveVoltage(voltage, limit):
-                wanted = (voltage - self.emf_V) / self.resistance_ohm
-                current = min(max(wanted, -limit), limit)
+            case DriveVoltage(voltage) as held:
+                least_A, most_A = held.currents_A
+                current = min(max((voltage - self.emf_V) / self.resistance_ohm, least_A), most_A)
                 return self.emf_V + current * self.resistance_ohm, current
 
     def control(self, controller: Controller | None, max_step_s: float = 10.0) -> None:

@@ -42,17 +42,22 @@ def virtual_bench(
     speed: Annotated[float, typer.Option(min=1.0, help="how many times as fast as the wall's clock")] = 1.0,
     epoch: Annotated[float | None, typer.Option(help="Unix time at which the scaled clock starts", hidden=True)] = None,
     port: Annotated[int, typer.Option(help="port of the station's service in station.toml")] = 8765,
+    laboratory: Annotated[
+        bool, typer.Option("--laboratory", help="an instrument for every driver, each at a simulated cell")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable output")] = False,
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Start the virtual instruments alone and write a station.toml that reaches them. Ctrl-C ends it."""
     from drivers.simulated.bench import VirtualBench
     from drivers.simulated.clock import ScaledClock
+    from drivers.simulated.laboratory import Laboratory
     from station.bench_station import write_station
 
     began = epoch if epoch is not None else time.time()
     folder.mkdir(parents=True, exist_ok=True)
-    with VirtualBench(ScaledClock(speed, began), folder.resolve()) as bench:
+    kind = Laboratory if laboratory else VirtualBench
+    with kind(ScaledClock(speed, began), folder.resolve()) as bench:
         config = write_station(bench, folder, epoch=began, port=port)
         connections = bench.connections()
         if as_json:
@@ -60,7 +65,7 @@ def virtual_bench(
         else:
             console.print(f"SIMULATED instruments, clock x{speed:g}:")
             for name, connection in connections.items():
-                console.print(f"  {name:12} {connection.driver:20} {connection.address}", markup=False)
+                console.print(f"  {name:16} {connection.driver:24} {connection.address}", markup=False)
             console.print(f"station: cellstation serve --config {config}", markup=False)
         sys.stdout.flush()
         _wait_for_end(with_parent)

@@ -20,7 +20,7 @@ from drivers.simulated.bench import VirtualBench
 from drivers.simulated.clock import ScaledClock
 from drivers.simulated.keithley2450 import VirtualKeithley2450
 from station.access import TOKEN_VARIABLE
-from station.bench_station import CELL_NAMES, write_station
+from station.bench_station import write_station
 from station.cli import main
 from station.client import Client, ClientError
 from station.readings import CellEventKind
@@ -126,7 +126,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         with Client(url, TOKEN) as client:
             wait_until(lambda: _answers(client) or process.poll() is not None, 60.0, "for the service")
             assert process.poll() is None, process.communicate()
-            for channel, cell in CELL_NAMES.items():  # whose sensors have settled for an hour
+            for channel, position in bench.positions.items():  # whose sensors have settled for an hour
+                cell = position.cell_name
                 client.record_cell_event(cell, CellEventKind.ASSEMBLED, channel, "tester", at=epoch - 3600.0)
             yield Served(folder, config, bench, url)
             with contextlib.suppress(ClientError):

@@ -24,7 +24,7 @@ from drivers.simulated.ea import EaRegisters, VirtualEa, VirtualEaModbusTcp
 from drivers.simulated.modbus import crc16
 from drivers.simulated.server import VirtualInstrument
 from drivers.simulated.supply import PowerStage
-from drivers.simulated.wiring import DriveCurrent, FixedCell, OpenCircuit
+from drivers.simulated.wiring import DriveVoltage, FixedCell, OpenCircuit
 from tests.drivers.scripted import Scripted
 
 LIMITS = Protection(voltage_min_V=2.5, voltage_max_V=4.2, current_max_A=20.0)
@@ -468,6 +468,17 @@ def test_scpi_a_cell_the_wrong_way_round_is_told(cell, device):
         supply.apply(Current(10.0), LIMITS)
 
 
+def test_a_cell_below_or_above_what_is_set_never_sees_more_than_either_current(cell):
+    stage = PowerStage(cell)
+    stage.set |= {"SOUR:CURR": 2.0, "SINK:CURR": 3.0}
+    stage.switch(True)
+    for volts, amperes in ((4.2, 2.0), (3.0, 0.0), (1.0, -3.0)):
+        stage.set["VOLT"] = volts
+        stage.wire()
+        assert cell.terminals()[1] == pytest.approx(amperes)
+        assert isinstance(cell._drive, DriveVoltage) and cell._drive.currents_A == (-3.0, 2.0)
+
+
 def test_a_psi_only_charges(cell):
     device = PowerStage(cell, sinks=False)
     with (
@@ -478,7 +489,7 @@ def test_a_psi_only_charges(cell):
             supply.check(Current(-1.0), LIMITS)
         supply.apply(Current(10.0), LIMITS)
         assert close_to(supply.measure()) == (3.5, 10.0)
-        assert isinstance(cell._drive, DriveCurrent)
+        assert isinstance(cell._drive, DriveVoltage) and cell._drive.currents_A == (0.0, 10.0)
 
 
 def test_modbus_the_overvoltage_protection_where_its_register_is_known(device):

@@ -23,8 +23,9 @@ def check(drive: Drive) -> None:
         case DriveCurrent(current, low, high):
             if not isfinite(current) or isnan(low) or isnan(high) or not low < high:
                 raise ValueError(f"{drive}: the current must be finite and the lower clamp below the upper one")
-        case DriveVoltage(voltage, limit):
-            if not isfinite(voltage) or not limit >= 0.0:
+        case DriveVoltage(voltage):
+            least_A, most_A = drive.currents_A
+            if not isfinite(voltage) or not least_A <= 0.0 <= most_A:
                 raise ValueError(f"{drive}: the voltage must be finite and the current limit not negative")
 
 
@@ -44,11 +45,12 @@ def operate(
                 return OperatingPoint(current, voltage, False)
             held = min(max(voltage, low), high)
             return OperatingPoint(current_for(held, voltage_at, least_slope_ohm, guess_A), held, True)
-        case DriveVoltage(target, limit):
+        case DriveVoltage(target):
+            least_A, most_A = drive.currents_A
             current = current_for(target, voltage_at, least_slope_ohm, guess_A)
-            if -limit <= current <= limit:
+            if least_A <= current <= most_A:
                 return OperatingPoint(current, target, False)
-            current = min(max(current, -limit), limit)
+            current = min(max(current, least_A), most_A)
             return OperatingPoint(current, voltage_at(current), True)
 
 
