@@ -7,9 +7,8 @@ import contextlib
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from drivers import interface
 from drivers.interface import ImpedanceSource, InstrumentError, NotSafe, OutOfRange, Protection, Source
@@ -52,6 +51,7 @@ from station.readings import ChannelState, Level, RunState
 from station.run import Run
 from station.sensors import Sensor
 from station.sequencer import Outcome, Phase, Sample, State
+from station.setting import Setter
 from station.sweeping import Sweeper, Swept
 from station.workers import Patience, Worker
 
@@ -59,8 +59,6 @@ LONGEST_RESTART_COMMIT_S = 2.0
 LEAD = 0.45
 """Of the shortest of the last measurements: begun so much early, the next one's middle is not before its time."""
 HELD_SHARE = 0.95
-SURROUNDINGS_LOST_AFTER_S = 60.0
-"""How long a chamber or a frame may refuse its set point before the channel trips."""
 CLAMP_MARGIN_V = 0.02
 """How far beyond a step's end of voltage the source itself may go: more than its error, less than harm."""
 
@@ -86,8 +84,7 @@ class HostChannel(Channel):
         self._program: Program | None = None
         self._state: State | None = None
         self._patience = Patience(around.lost_after_s)
-        self._setting: asyncio.Task[None] | None = None  # the chamber or the frame
-        self._pulses: set[asyncio.Task[None]] = set()
+        self._setter = Setter(environment, self.say, self._not_set)
         self._on_by_hand = False
         self._tripped_by: Sample | None = None  # stored once the circuit is open
         self._first: Sample | None = None  # taken with the last set point, not yet looked at
@@ -153,7 +150,7 @@ class HostChannel(Channel):
 
     async def _pause(self) -> None:
         await self._cancel_sweep()
-        await self._cancel_setting()
+        await self._setter.cancel()
         await self._follow(self._do(sequencer.pause))
 
     async def _resume(self) -> None:
@@ -165,13 +162,13 @@ class HostChannel(Channel):
 
     async def _skip(self, reason: str) -> None:
         await self._cancel_sweep()
-        await self._cancel_setting()
+        await self._setter.cancel()
         assert self._program is not None and self._state is not None
         await self._follow(sequencer.skip(self._program, self._state, self.around.clock.now(), reason))
 
     async def _stop(self, reason: str) -> None:
         await self._cancel_sweep()
-        await self._cancel_setting()
+        await self._setter.cancel()
         await self._open_circuit()
         assert self._program is not None and self._state is not None
         outcome = sequencer.stop(self._program, self._state, self.around.clock.now(), reason)
@@ -196,8 +193,7 @@ class HostChannel(Channel):
     def _halt(self) -> None:
         if self._sweeper is not None:
             self._sweeper.interrupt()
-        if self._setting is not asyncio.current_task() and self._setting is not None:
-            self._setting.cancel()
+        self._setter.interrupt()
         tripped_by, self._tripped_by = self._tripped_by, None
         if self._program is not None and self._state is not None:
             if tripped_by is not None:
@@ -220,7 +216,7 @@ class HostChannel(Channel):
         """Open the circuit and leave the run to be taken up by the next start of the station."""
         async with self._lock:
             await self._cancel_sweep()
-            await self._cancel_setting()
+            await self._setter.cancel()
             if self.run is not None and self.state is ChannelState.RUNNING:
                 self.say(Level.WARNING, "shut down: the circuit is opened; the run goes on at the next start")
             with contextlib.suppress(InstrumentError):
@@ -255,10 +251,7 @@ class HostChannel(Channel):
             await self._make_safe()
         if self._sweeper is not None:
             self._sweeper.raise_unforeseen()
-        for task in (self._setting, *self._pulses):
-            if task is not None and task.done() and not task.cancelled():
-                task.result()  # raises what nobody foresaw
-        self._pulses = {task for task in self._pulses if not task.done()}
+        self._setter.raise_unforeseen()
         if self._must_restore:
             await self._go_on()
         elif self._connected:
@@ -415,72 +408,20 @@ class HostChannel(Channel):
 
     async def _carry_out_all(self, outcome: Outcome) -> None:
         if any(not isinstance(command, PulseTrigger) for command in outcome.commands):
-            self._give_up_setting()
+            self._setter.give_up()
         for command in outcome.commands:
             if isinstance(command, PulseTrigger | SetTemperature | SetStackPressure | Ask):
-                self._set_around(command)
+                self._setter.carry_out(command)
                 continue
             self._first = await self._carry_out(command)
             self._at_once = True
             if self.state is ChannelState.TRIPPED:
                 return
 
-    def _set_around(self, command: PulseTrigger | SetTemperature | SetStackPressure | Ask) -> None:
-        """What does not concern the source goes on beside it; nobody waits, and samples are taken meanwhile."""
-        environment = self.environment
-        match command:
-            case PulseTrigger(marker) if environment.trigger is not None:
-                self._pulses.add(asyncio.create_task(self._pulse(marker)))
-            case SetTemperature(degC) if environment.chamber is not None:
-                chamber = environment.chamber
-                self._begin_setting(chamber.name, lambda: chamber.call(lambda c: c.set_temperature(degC)))
-            case SetStackPressure(pascals) if environment.frame is not None:
-                frame = environment.frame
-                self._begin_setting(frame.name, lambda: frame.call(lambda f: f.set_pressure(pascals)))
-            case SetTemperature() | SetStackPressure():  # it was there when the run began
-                self.say(Level.ALARM, "what this step sets is not bound to this channel any more")
-            case _:
-                pass  # a question is shown by `view`; a marker without a line is stored all the same
-
-    async def _pulse(self, marker: str) -> None:
-        assert self.environment.trigger is not None
-        try:
-            await self.environment.trigger.call(lambda line: line.pulse())
-        except InstrumentError as error:
-            self.say(Level.WARNING, f"the trigger line may not have been pulsed for marker '{marker}': {error}")
-
-    def _give_up_setting(self) -> None:
-        """The step that wanted it is over."""
-        if self._setting is not None and not self._setting.done() and self._setting is not asyncio.current_task():
-            self.say(Level.WARNING, "the step was over before its set point was taken")
-            self._setting.cancel()
-
-    def _begin_setting(self, name: str, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        self._setting = asyncio.create_task(self._keep_setting(name, act))
-
-    async def _keep_setting(self, name: str, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Until the instrument has said that it has its set point; a trip where it does not for too long."""
-        patience = Patience(SURROUNDINGS_LOST_AFTER_S)
-        while True:
-            try:
-                await act()
-                return
-            except InstrumentError as error:
-                if patience.bad():
-                    self.say(Level.WARNING, f"setting {name} failed, trying again: {error}")
-                if patience.lost or isinstance(error, OutOfRange):
-                    async with self._lock:
-                        if self.state is ChannelState.RUNNING:
-                            await self._trip(f"{name} could not be set: {error}")
-                    return
-                await asyncio.sleep(1.0)
-
-    async def _cancel_setting(self) -> None:
-        setting, self._setting = self._setting, None
-        if setting is not None and not setting.done():
-            setting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await setting
+    async def _not_set(self, why: str) -> None:
+        async with self._lock:
+            if self.state is ChannelState.RUNNING:
+                await self._trip(why)
 
     async def _carry_out(self, command: Command) -> Sample | None:
         """The first sample under a new set point, taken with it: no charge flows unseen between the two."""

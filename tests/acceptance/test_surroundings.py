@@ -10,7 +10,7 @@ import pytest
 
 from drivers.registry import BUILT_IN
 from drivers.testing.faults import swallow
-from station import host_channel
+from station import setting
 from station.client import ClientError
 from station.readings import ChannelState, Level, MarkerEvent, RunState
 from station.store import Archive
@@ -86,7 +86,7 @@ def test_a_silent_thermometer_ends_nothing_else(rig: Rig) -> None:
 
 
 def test_a_chamber_that_refuses_trips_after_a_while_with_its_words(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host_channel, "SURROUNDINGS_LOST_AFTER_S", 0.5)
+    monkeypatch.setattr(setting, "LOST_AFTER_S", 0.5)
     rig.chamber.program = True
     with rig.station() as live:
         begin(live, protocol("temperature: {set: 40 degC}"))
