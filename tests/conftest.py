@@ -6,9 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 HERE = Path(__file__).parent
 OVER_SOCKETS = ("acceptance", "drivers", "gui", "station")
+LONG_ONES_FIRST = ("acceptance", "calibration", "station", "gui", "protocols")
+IN_PARTS = "tests/drivers/test_contracts.py"  # its tests share nothing
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,11 +28,37 @@ def pytest_xdist_auto_num_workers() -> int:
     return 3 * (os.cpu_count() or 1) // 2
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests over real sockets, with real time-outs, may be tried twice: it tells a busy machine from a wrong program.
+class LongOnesFirst(LoadFileScheduling):
+    """A file's tests share a process and its fixtures; files go out in the order in which they were collected."""
 
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith(IN_PARTS) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LongOnesFirst | None:
+    if config.option.dist != "loadfile":
+        return None
+    config.option.loadscopereorder = False  # by number of tests, and those of the most are the shortest
+    return LongOnesFirst(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first, so that no worker begins one when all else is done.
+
+    Tests over real sockets, with real time-outs, may be tried twice: it tells a busy machine from a wrong program.
     What needed its second try is named in the summary.
     """
+    items.sort(key=_place)
     for item in items:
-        if item.path.is_relative_to(HERE) and item.path.relative_to(HERE).parts[0] in OVER_SOCKETS:
+        if _folder(item) in OVER_SOCKETS:
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def _folder(item: pytest.Item) -> str:
+    return item.path.relative_to(HERE).parts[0] if item.path.is_relative_to(HERE) else ""
+
+
+def _place(item: pytest.Item) -> tuple[int, bool]:
+    folder = _folder(item)
+    of_folder = LONG_ONES_FIRST.index(folder) if folder in LONG_ONES_FIRST else len(LONG_ONES_FIRST)
+    return of_folder, item.nodeid.startswith(IN_PARTS)
