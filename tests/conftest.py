@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+import typer.testing
 from xdist.scheduler import LoadFileScheduling
 
 HERE = Path(__file__).parent
@@ -42,6 +46,17 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LongOnesF
     return LongOnesFirst(config, log)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is made here stays: to look through it for garbage, now and later, would find none and take long."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, so that no worker begins one when all else is done.
 
@@ -62,3 +77,13 @@ def _place(item: pytest.Item) -> tuple[int, bool]:
     folder = _folder(item)
     of_folder = LONG_ONES_FIRST.index(folder) if folder in LONG_ONES_FIRST else len(LONG_ONES_FIRST)
     return of_folder, item.nodeid.startswith(IN_PARTS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def command_line_is_made_once() -> Iterator[None]:
+    """It takes longer than most commands, and is the same for each."""
+    made = functools.cache(typer.main.get_command)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.main, "get_command", made)
+        patch.setattr(typer.testing, "_get_command", made)
+        yield
