@@ -10,12 +10,21 @@ from pathlib import Path
 
 import pytest
 import typer.testing
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
 HERE = Path(__file__).parent
 OVER_SOCKETS = ("acceptance", "drivers", "gui", "station")
 LONG_ONES_FIRST = ("acceptance", "calibration", "station", "gui", "protocols")
 IN_PARTS = "tests/drivers/test_contracts.py"  # its tests share nothing
+
+# The same examples in each run: what fails by chance says nothing of the change that is tested.
+# `make test ARGS=--hypothesis-profile=explore` tries others, and remembers those that fail.
+settings.register_profile(
+    "same", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
