@@ -54,7 +54,10 @@ def test_the_exports_open_and_pass_the_formats_own_validator(output: Path) -> No
 def test_the_charge_of_every_half_cycle_is_the_integral_of_its_current(output: Path) -> None:
     halves = 0
     for path in output.glob("SIMULATED-*.bdf.csv"):
-        for _, step in pd.read_csv(path).groupby("Step Count / 1"):
+        driven = pd.read_csv(path).dropna(
+            subset=["Current / A"]
+        )  # a pressure is recorded alone in a sweep that takes long
+        for _, step in driven.groupby("Step Count / 1"):
             if step["Current / A"].abs().max() < 1e-6 or len(step) < 3:
                 continue
             integral_Ah = np.trapezoid(step["Current / A"], step["Test Time / s"]) / 3600.0

@@ -93,7 +93,7 @@ class Row:
     test_time_s: float
     step: int
     step_name: str
-    voltage_V: float
+    voltage_V: float  # None where a pressure was recorded alone, as in a sweep that takes long
     current_A: float
     step_capacity_Ah: float
     net_capacity_Ah: float
@@ -103,6 +103,11 @@ def rows(database: Path, run_id: str) -> list[Row]:
     with closing(sqlite3.connect(database)) as connection:
         query = f"SELECT {COLUMNS} FROM readings WHERE run_id = ? ORDER BY sequence"
         return [Row(*row) for row in connection.execute(query, (run_id,))]
+
+
+def driven(database: Path, run_id: str) -> list[Row]:
+    """Those that have a current."""
+    return [row for row in rows(database, run_id) if row.current_A is not None]
 
 
 def column(database: Path, table: str, name: str, run_id: str, order: str) -> list[object]:
@@ -259,7 +264,7 @@ def charge_is_continuous(ordeal: Ordeal) -> None:
     Where the current fell in a gap, the charge lies below the trapezoid, as that of a decay does; where it turned
     round, the later current counts. Where the source was found off, none is counted.
     """
-    stored = rows(ordeal.database, ordeal.runs["A1"])
+    stored = driven(ordeal.database, ordeal.runs["A1"])
     largest_C = max(abs(row.net_capacity_Ah) for row in stored) * 3600
     for earlier, later in itertools.pairwise(stored):
         if earlier.step != later.step or found_off_between(ordeal, earlier, later):
@@ -298,7 +303,7 @@ def counted_charge_is_the_cells_own(ordeal: Ordeal) -> None:
     Where the current was not the same before and after the gap, nobody can know what flowed meanwhile, and the
     station says that it estimates.
     """
-    stored = rows(ordeal.database, ordeal.runs["A1"])
+    stored = driven(ordeal.database, ordeal.runs["A1"])
     interval_s = sampling_interval_s(ordeal)
     wrong_C = [row.net_capacity_Ah * 3600 - ordeal.ledger.charge_C(row.time) for row in stored]
     set_A = max(abs(row.current_A) for row in stored)
