@@ -14,6 +14,7 @@ gui: $(READY)
 	$(BIN)/cellstation gui $(ARGS)
 
 # Many processes read the same modules, so that their bytecode is kept; and there are more of them than cores already.
+# `make test ARGS=--hypothesis-profile=explore` tries other random examples than those of each run.
 test: export PYTHONDONTWRITEBYTECODE :=
 test: export OMP_NUM_THREADS := 1
 test: export OPENBLAS_NUM_THREADS := 1

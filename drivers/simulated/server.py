@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import socketserver
 import threading
@@ -34,6 +35,8 @@ class VirtualInstrument:
             allow_reuse_address = True
 
         self._server = Server((host, port), Handler)
+        self._server.timeout = 0.0  # a client that has gone again is not waited for
+        self._end, self._ended = socket.socketpair()
         self.host, self.port = self._server.server_address[:2]
         self._thread: threading.Thread | None = None
 
@@ -45,18 +48,26 @@ class VirtualInstrument:
         raise NotImplementedError
 
     def start(self) -> Self:
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True, name=type(self).__name__
-        )
+        self._thread = threading.Thread(target=self._accept, daemon=True, name=type(self).__name__)
         self._thread.start()
         return self
 
     def stop(self) -> None:
         if self._thread is not None:
-            self._server.shutdown()
+            self._end.send(b"\0")
             self._thread.join()
             self._thread = None
         self._server.server_close()
+        self._end.close()
+        self._ended.close()
+
+    def _accept(self) -> None:
+        """As `serve_forever`, which looks from time to time whether it should end; this is told at once."""
+        with selectors.DefaultSelector() as selector:
+            for source in (self._server, self._ended):
+                selector.register(source, selectors.EVENT_READ)
+            while self._ended not in [key.fileobj for key, _ in selector.select()]:
+                self._server.handle_request()
 
     def __enter__(self) -> Self:
         return self.start()

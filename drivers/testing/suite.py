@@ -26,7 +26,7 @@ from drivers.interface import (
 from drivers.scpi import ScpiInstrument
 from drivers.testing.bench import Bench, Stranger, bench_for, role_of
 from drivers.testing.case import Case
-from drivers.testing.compare import same
+from drivers.testing.compare import same, until_it_answers
 from drivers.testing.faults import cut_after, double, dribble, garble, swallow
 from drivers.testing.roles import ByRole
 from drivers.testing.statics import faults_of
@@ -84,8 +84,8 @@ class DriverConformance(ByRole):
     # --- its life
 
     def test_it_goes_to_its_safe_state(self, bench: Bench) -> None:
-        bench.driver.make_safe()
-        assert bench.exchange() is not None
+        until_it_answers(bench.driver.make_safe)
+        assert bench.right() is not None
 
     def test_it_can_be_closed_twice_and_not_used_after(self, bench: Bench) -> None:
         bench.driver.close()

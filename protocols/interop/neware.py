@@ -24,6 +24,7 @@ from protocols.interop.report import Report, Where
 FORMAT = {"type": "Step File", "version": "17", "client_version": "BTS Client 8.0.0.478(2024.06.24)(R3)"}
 PROTECTION_DELAY_S = 1.0  # a limit must be passed for this long: a spike of noise ends no test
 SMALLEST_A, SMALLEST_S = 1e-9, 1e-3  # of the file's six decimals, and of a tester's clock
+SAME = 1e-3  # relative: what differs by more is said
 
 
 class StepType(IntEnum):
@@ -189,7 +190,10 @@ class _Writer:
             case Unit.WATT | Unit.OHM:
                 self.report.refuse(where, "constant power and resistance are not written to step files")
             case _:
-                pass
+                written = float(_number(amount.value * 1e3)) * 1e-3
+                if abs(written - amount.value) > SAME * amount.value:
+                    said = f"{amount.value * 1e6:g} µA is written as {written * 1e6:g} µA: the file resolves 1 nA"
+                    self.report.approximated(where, said)
         return amount.value * 1e3
 
     def _ms(self, where: Where, time_s: float | None) -> float | None:

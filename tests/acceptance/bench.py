@@ -21,11 +21,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], object], within_s: float = 15.0, what: str = "") -> None:
+def wait_until(condition: Callable[[], object], within_s: float = 30.0, what: str = "") -> None:
     until = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < until, f"waited in vain {what}"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 @dataclass(frozen=True, slots=True)

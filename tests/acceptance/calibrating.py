@@ -72,7 +72,7 @@ def watched(
         assert time.monotonic() < end, f"waited in vain: {view.title}: {view.instruction} {view.trouble}"
         if press is not None:
             by_hand(client, press, view)
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 def by_hand(client: Client, press: VirtualPress, view: CalibrationView) -> None:

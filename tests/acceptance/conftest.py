@@ -43,12 +43,12 @@ class Live:
     def channel(self, name: str = "A1") -> ChannelView:
         return next(channel for channel in self.client.status().channels if channel.name == name)
 
-    def wait_for(self, state: ChannelState, name: str = "A1", within_s: float = 10.0) -> ChannelView:
+    def wait_for(self, state: ChannelState, name: str = "A1", within_s: float = 30.0) -> ChannelView:
         wait_until(lambda: self.channel(name).state is state, within_s, f"for {state}; is {self.channel(name)}")
         return self.channel(name)
 
     def wait_for_step(self, step_name: str, name: str = "A1") -> None:
-        wait_until(lambda: (self.channel(name).step_name or "").startswith(step_name), 15.0, f"for {step_name}")
+        wait_until(lambda: (self.channel(name).step_name or "").startswith(step_name), 30.0, f"for {step_name}")
 
     def said(self, text: str) -> bool:
         """Whether an event contains `text`."""

@@ -49,7 +49,7 @@ def test_a_sensor_is_calibrated_from_its_beginning_to_a_signed_record(rig: Rig, 
     view = measured(live.client, order())
     assert view.simulated and view.driven and view.remaining_s is None
     assert {point.insertion for point in view.points} == {1, 2, 3} and rig.bench.press.insertions > 3
-    assert rig.bench.press.force_N() < 1.0, "the press has let go"
+    wait_until(lambda: rig.bench.press.force_N() < 1.0, what="for the press to let go")
     draft = live.client.calibration_draft(view.session)
     assert draft.id == "mfsr-A1 v2" and draft.sha256 == ""
     record = signed(live.client, view)
@@ -125,7 +125,7 @@ def test_a_station_that_ends_lets_go_of_the_sensor_and_the_series_is_repeated_wh
     with rig.station(poll="1 s") as live:
         session = begun(live)
         before = watched(live.client, session, lambda view: points(view) >= 3)
-    wait_until(lambda: rig.bench.press.force_N() < 0.1, 2.0, "for the press to let go")
+    wait_until(lambda: rig.bench.press.force_N() < 0.1, what="for the press to let go")
     with rig.station(poll="1 s") as live:
         assert [kept.session for kept in live.client.calibration_options().sessions] == [session]
         resting = live.client.calibration(session)
@@ -297,4 +297,4 @@ def test_a_frame_presses_by_pressure_and_a_person_reinserts(rig: Rig, monkeypatc
             live.client.do_calibration(session, Deed.CONFIRM, DeedOrder(who="a technician"))
             watched(live.client, session, lambda view: view.stage is Stage.CONDITIONING)
             live.client.do_calibration(session, Deed.ABANDON, DeedOrder(reason="seen enough"))
-            wait_until(lambda: frame.goal_Pa == 0.0, 3.0, "for the frame to let go")
+            wait_until(lambda: frame.goal_Pa == 0.0, what="for the frame to let go")

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import bdf
 import numpy as np
 import pandas as pd
 import pytest
+
+from tests.bdf_validator import validate
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_both_cells_were_driven_and_nothing_tripped(output: Path) -> None:
 def test_the_exports_open_and_pass_the_formats_own_validator(output: Path) -> None:
     for path in output.glob("SIMULATED-*.bdf.csv"):
         frame = pd.read_csv(path)
-        assert bdf.validate(path)["ok"]
+        assert validate(path)["ok"]
         assert np.all(np.diff(frame["Test Time / s"]) > 0)
         assert len(pd.read_parquet(path.with_suffix("").with_suffix(".bdf.parquet"))) == len(frame)
 
@@ -53,7 +54,10 @@ def test_the_exports_open_and_pass_the_formats_own_validator(output: Path) -> No
 def test_the_charge_of_every_half_cycle_is_the_integral_of_its_current(output: Path) -> None:
     halves = 0
     for path in output.glob("SIMULATED-*.bdf.csv"):
-        for _, step in pd.read_csv(path).groupby("Step Count / 1"):
+        driven = pd.read_csv(path).dropna(
+            subset=["Current / A"]
+        )  # a pressure is recorded alone in a sweep that takes long
+        for _, step in driven.groupby("Step Count / 1"):
             if step["Current / A"].abs().max() < 1e-6 or len(step) < 3:
                 continue
             integral_Ah = np.trapezoid(step["Current / A"], step["Test Time / s"]) / 3600.0

@@ -6,6 +6,7 @@ The virtual bench stands in this process and stays; the service is a process of 
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import sqlite3
 import time
@@ -37,6 +38,7 @@ KILLS = 20
 SPEED = 100.0
 POLL_S = 1.0  # of the bench's clock
 SEED = 20241
+RECORD_S = 5.0  # of the bench's clock
 COMMITTED_WITHIN_S = 1.0  # of the wall's clock: what was measured later may be unknown after a kill
 COLUMNS = "sequence, time, test_time_s, step, step_name, voltage_V, current_A, step_capacity_Ah, net_capacity_Ah"
 
@@ -91,7 +93,7 @@ class Row:
     test_time_s: float
     step: int
     step_name: str
-    voltage_V: float
+    voltage_V: float  # None where a pressure was recorded alone, as in a sweep that takes long
     current_A: float
     step_capacity_Ah: float
     net_capacity_Ah: float
@@ -101,6 +103,11 @@ def rows(database: Path, run_id: str) -> list[Row]:
     with closing(sqlite3.connect(database)) as connection:
         query = f"SELECT {COLUMNS} FROM readings WHERE run_id = ? ORDER BY sequence"
         return [Row(*row) for row in connection.execute(query, (run_id,))]
+
+
+def driven(database: Path, run_id: str) -> list[Row]:
+    """Those that have a current."""
+    return [row for row in rows(database, run_id) if row.current_A is not None]
 
 
 def column(database: Path, table: str, name: str, run_id: str, order: str) -> list[object]:
@@ -151,7 +158,7 @@ def ordeal(tmp_path: Path) -> Iterator[Ordeal]:
                     before[channel].append(rows(database, run_id))
                 service.start()
             service.wait_until_up()
-            wait_until(lambda: _all_idle(service.client), 60.0, "for the end of the runs")
+            wait_until(lambda: _all_idle(service.client), 150.0, "for the end of the runs")
             service.shut_down()
         finally:
             service.end()
@@ -164,7 +171,7 @@ def _all_idle(client: Client) -> bool:
     return all(channel.state is ChannelState.IDLE for channel in channels)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_run_survives_twenty_kills(ordeal: Ordeal) -> None:
     no_committed_reading_is_lost_or_doubled(ordeal)
     every_step_is_done_once_and_in_order(ordeal)
@@ -201,7 +208,10 @@ def every_step_is_done_once_and_in_order(ordeal: Ordeal) -> None:
 
 
 def each_marker_is_made_once(ordeal: Ordeal) -> None:
-    """Of the minutes that went by while nobody watched there is one marker, when the station was back."""
+    """Of the minutes that went by while nobody watched there is one marker, when the station was back.
+
+    On a busy machine a station that lives may not look for a minute of the bench's clock either.
+    """
     run_id = ordeal.runs["A1"]
     times = [float(str(time)) for time in column(ordeal.database, "markers", "time", run_id, "number")]
     with closing(sqlite3.connect(ordeal.database)) as connection:
@@ -210,11 +220,18 @@ def each_marker_is_made_once(ordeal: Ordeal) -> None:
             time for (time,) in connection.execute("SELECT time FROM events WHERE level = 'marker' ORDER BY number")
         ]
     assert told == times
+    looks = [look.time_s for look in ordeal.ledger.looks]
     minutes = [int((time - started + 1e-6) // 60) for time in times]
     assert minutes == sorted(set(minutes)), "none is doubled"
     for earlier, later in itertools.pairwise(times):
         if later - earlier > 120.0:
-            assert any(earlier <= moment <= later for moment in ordeal.kills_s), "none is lost without a kill"
+            unseen_s = longest_gap_s([look for look in looks if earlier - 60.0 <= look <= later + 60.0])
+            killed = any(earlier <= moment <= later for moment in ordeal.kills_s)
+            assert killed or unseen_s > 60.0, "none is lost without a kill"
+
+
+def longest_gap_s(looks: list[float]) -> float:
+    return max((later - earlier for earlier, later in itertools.pairwise(looks)), default=math.inf)
 
 
 def expected_steps(program: Program, cycles: list[object]) -> list[str]:
@@ -244,20 +261,24 @@ def expected_steps(program: Program, cycles: list[object]) -> list[str]:
 def charge_is_continuous(ordeal: Ordeal) -> None:
     """Within a step, the charge is the trapezoid of the stored readings, over each kill too.
 
-    Where the current fell in a gap, the charge lies below the trapezoid, as that of a decay does. Where the source
-    was found off, none is counted.
+    Where the current fell in a gap, the charge lies below the trapezoid, as that of a decay does; where it turned
+    round, the later current counts. Where the source was found off, none is counted.
     """
-    stored = rows(ordeal.database, ordeal.runs["A1"])
+    stored = driven(ordeal.database, ordeal.runs["A1"])
     largest_C = max(abs(row.net_capacity_Ah) for row in stored) * 3600
     for earlier, later in itertools.pairwise(stored):
         if earlier.step != later.step or found_off_between(ordeal, earlier, later):
             continue
         line_C = 0.5 * (earlier.current_A + later.current_A) * (later.time - earlier.time)
         counted_C = (later.net_capacity_Ah - earlier.net_capacity_Ah) * 3600
-        if killed_between(ordeal, earlier, later) and have_changed(earlier, later):
+        if not (killed_between(ordeal, earlier, later) and have_changed(earlier, later)):
+            assert counted_C == pytest.approx(line_C, abs=1e-3 * largest_C), (earlier, later)
+        elif earlier.current_A * later.current_A > 0:
             assert 0.0 <= counted_C / line_C <= 1.001, (earlier, later)
         else:
-            assert counted_C == pytest.approx(line_C, abs=1e-3 * largest_C), (earlier, later)
+            turned_C = later.current_A * (later.time - earlier.time)
+            unstored_C = RECORD_S * max(abs(earlier.current_A), abs(later.current_A))
+            assert counted_C == pytest.approx(turned_C, abs=unstored_C + 1e-3 * largest_C), (earlier, later)
 
 
 def killed_between(ordeal: Ordeal, earlier: Row, later: Row) -> bool:
@@ -282,7 +303,7 @@ def counted_charge_is_the_cells_own(ordeal: Ordeal) -> None:
     Where the current was not the same before and after the gap, nobody can know what flowed meanwhile, and the
     station says that it estimates.
     """
-    stored = rows(ordeal.database, ordeal.runs["A1"])
+    stored = driven(ordeal.database, ordeal.runs["A1"])
     interval_s = sampling_interval_s(ordeal)
     wrong_C = [row.net_capacity_Ah * 3600 - ordeal.ledger.charge_C(row.time) for row in stored]
     set_A = max(abs(row.current_A) for row in stored)

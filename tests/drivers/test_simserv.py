@@ -29,7 +29,7 @@ def virtual() -> Iterator[VirtualSimServ]:
 
 
 def opened(virtual: VirtualSimServ, **settings: float) -> SimServChamber:
-    limits = {"temperature_min_degC": -20.0, "temperature_max_degC": 80.0, "start_wait_s": 0.0, "timeout_s": 0.3}
+    limits = {"temperature_min_degC": -20.0, "temperature_max_degC": 80.0, "start_wait_s": 0.0, "timeout_s": 5.0}
     return SimServChamber(virtual.address, **(limits | settings))
 
 

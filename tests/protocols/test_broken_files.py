@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import typer
 
 from protocols.cell import parse_cell
 from protocols.compile import parse_protocol
@@ -52,15 +51,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def command() -> object:
-    """Made once: it takes longer than most checks."""
-    return typer.main.get_command(cli.app)
-
-
 @pytest.fixture
-def desk(folder: Path, command: object, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
-    monkeypatch.setattr(cli, "app", command)
+def desk(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
     return Desk(folder, capsys, monkeypatch)
 
 

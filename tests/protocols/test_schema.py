@@ -21,14 +21,17 @@ HEAD = "protocol: x\nparameters: {a: 1}\nsteps:\n"
 CELL = "cell: x\n"
 
 
+protocol_schema, cell_schema = functools.cache(schema.protocol_schema), functools.cache(schema.cell_schema)
+
+
 @functools.cache
 def of_protocols() -> Draft202012Validator:
-    return Draft202012Validator(schema.protocol_schema())
+    return Draft202012Validator(protocol_schema())
 
 
 @functools.cache
 def of_cells() -> Draft202012Validator:
-    return Draft202012Validator(schema.cell_schema())
+    return Draft202012Validator(cell_schema())
 
 
 def said(validator: Draft202012Validator, text: str) -> list[str]:
@@ -40,17 +43,17 @@ def said(validator: Draft202012Validator, text: str) -> list[str]:
 
 def test_the_published_files_are_what_the_models_say() -> None:
     hint = "cellstation protocol schema > protocols/protocol.schema.json, and with --cell > protocols/cell.schema.json"
-    assert schema.PROTOCOL_FILE.read_text(encoding="utf-8") == schema.text(schema.protocol_schema()), hint
-    assert schema.CELL_FILE.read_text(encoding="utf-8") == schema.text(schema.cell_schema()), hint
+    assert schema.PROTOCOL_FILE.read_text(encoding="utf-8") == schema.text(protocol_schema()), hint
+    assert schema.CELL_FILE.read_text(encoding="utf-8") == schema.text(cell_schema()), hint
 
 
 def test_they_are_json_schemas_of_the_dialect_that_they_name() -> None:
-    for made in (schema.protocol_schema(), schema.cell_schema()):
+    for made in (protocol_schema(), cell_schema()):
         Draft202012Validator.check_schema(made)
         assert made["$schema"] == "https://json-schema.org/draft/2020-12/schema"
         assert made["$id"].startswith("urn:cellstation:schema:")
         assert made["title"]
-    assert schema.protocol_schema()["$id"] != schema.cell_schema()["$id"]
+    assert protocol_schema()["$id"] != cell_schema()["$id"]
 
 
 def test_every_key_that_is_a_text_with_a_unit_shows_how_it_is_written() -> None:
@@ -64,14 +67,14 @@ def test_every_key_that_is_a_text_with_a_unit_shows_how_it_is_written() -> None:
             for part in node.values():
                 yield from texts(part)
 
-    found = [*texts(schema.protocol_schema()), *texts(schema.cell_schema())]
+    found = [*texts(protocol_schema()), *texts(cell_schema())]
     assert len(found) > 100
     assert all(one["examples"] and one["description"] for one in found)
 
 
 def test_no_definition_has_lost_its_rule() -> None:
     """The tables of short forms and of keys that exclude each other name models and keys that are there."""
-    protocol, cell = schema.protocol_schema()["$defs"], schema.cell_schema()["$defs"]
+    protocol, cell = protocol_schema()["$defs"], cell_schema()["$defs"]
     definitions = protocol | cell
     for table in (schema._SHORT_FORMS, schema._EXACTLY_ONE, schema._AT_LEAST_ONE, schema._NEEDS, schema.EXAMPLES):
         assert set(table) <= set(definitions)
@@ -84,9 +87,9 @@ def test_no_definition_has_lost_its_rule() -> None:
 @pytest.mark.parametrize("name", sorted(schema.EXAMPLES))
 def test_its_examples_are_read(name: str) -> None:
     models: dict[str, type] = {"Reference": Reference, "LimitsModel": LimitsModel}
-    definition = (schema.protocol_schema()["$defs"] | schema.cell_schema()["$defs"])[name]
+    definitions = protocol_schema()["$defs"] | cell_schema()["$defs"]
+    definition = definitions[name]
     adapter = TypeAdapter(models.get(name) or getattr(language, name))
-    definitions = schema.protocol_schema()["$defs"] | schema.cell_schema()["$defs"]
     validator = Draft202012Validator({**definition, "$defs": definitions})
     for example in definition["examples"]:
         assert adapter.validate_python(example)

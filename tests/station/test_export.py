@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import bdf
 import numpy as np
 import pandas as pd
 import pyarrow.parquet
@@ -21,6 +20,7 @@ import pytest
 from station import export as module
 from station.export import Exported, charge_balance, export, file_name
 from station.store import Archive, Batch, StoreError, Writer
+from tests.bdf_validator import validate
 from tests.station import synthetic
 
 KNOWN = (
@@ -103,7 +103,7 @@ def half_cycles(table: pd.DataFrame) -> Iterator[pd.DataFrame]:
 def test_the_formats_validator_accepts_the_file(exported: Exported) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # legacy labels, time that falls
-        report = bdf.validate(exported.files[0])
+        report = validate(exported.files[0])
     assert report["ok"]
     assert (report["missing"], report["extras"], report["legacy_labels"]) == ([], [], [])
     assert report["time_stats"]["monotonic"]
@@ -258,7 +258,7 @@ def test_a_file_that_exists_is_not_overwritten_unasked(archive: Archive, tmp_pat
     assert path.read_text() == "precious"
     assert [file.name for file in tmp_path.iterdir()] == ["out.csv"]
     export(archive, "run-1", "bdf-csv", path, overwrite=True)
-    assert bdf.validate(path)["ok"]  # by its header, without .bdf in the name
+    assert validate(path)["ok"]  # by its header, without .bdf in the name
 
 
 def test_a_full_disk_leaves_no_half_file(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,6 +111,15 @@ class TestHolds:
             written("- charge: {at: 9 mA, until: {voltage: 4.2 V}}\n- hold: {at: 4.0 V, for: 1 h}", "neware")
 
 
+def test_what_the_files_decimals_cannot_say_is_told() -> None:
+    step = "  - charge: {at: 0.1 mA, hold: 4.2 V, until: {current: 0.3125 uA}}\n"
+    converted = interop.write(parse_protocol(f"protocol: p\nsteps:\n{step}", "p.yaml"), "neware", CELL)
+    (loss,) = map(str, converted.losses)
+    assert loss.startswith("p.yaml:3: approximated: step 1 charge 0.1 mA: ")
+    assert loss.endswith("0.3125 µA is written as 0.312 µA: the file resolves 1 nA")
+    assert '<Stop_Curr Value="0.000312" />' in converted.text
+
+
 def test_rates_need_a_cell() -> None:
     with pytest.raises(DocumentError, match=r"ours\.yaml:3:1: .*neware wants currents in mA: give a cell"):
         written("- charge: {at: 0.5 C, until: {voltage: 4.2 V}}", "neware", cell=None)

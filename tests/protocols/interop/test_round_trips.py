@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from protocols import interop
@@ -22,12 +22,14 @@ from protocols.program import Program
 
 CELL = Cell.model_validate({"cell": "c", "nominal_capacity": "45 mAh"})
 HERE = Where("ours")
+RESOLVED = 9  # decimals of a current in A: the least that any of the files has
 
 
 def _rounded(low: float, high: float, digits: int) -> st.SearchStrategy[float]:
     return st.floats(low, high).map(lambda value: float(f"{value:.{digits}g}"))
 
 
+LIMITS = Limits(voltage_min_V=-0.1, voltage_max_V=5.1, current_max_A=1.0)
 times = st.one_of(st.integers(1, 200_000).map(float), _rounded(1, 1e6, 5))
 volts = st.integers(1, 4999).map(lambda millivolts: millivolts / 1000)
 currents = st.builds(Amount, _rounded(1e-5, 0.9, 4), st.just(Unit.AMPERE))
@@ -37,7 +39,7 @@ rates = st.builds(
 
 
 def _cccv(charge: bool, amount: Amount, voltage_V: float, part: float) -> tuple[PlanItem, ...]:
-    end = Amount(float(f"{amount.value * part:.4g}"), amount.unit)
+    end = Amount(round(float(f"{amount.value * part:.4g}"), RESOLVED), amount.unit)
     drive = Drive(charge, amount, voltage_V, where=HERE)
     return drive, Hold(voltage_V, end, None, amount, charge, where=HERE)
 
@@ -83,14 +85,13 @@ def _plans(amounts: st.SearchStrategy[Amount], *, timed: bool = False, sweeps: b
         return st.builds(Loop, several(inside), st.integers(2, 500), where=st.just(HERE)).map(lambda loop: (loop,))
 
     items = several(st.recursive(bodies, lambda inside: st.one_of(inside, loops(inside)), max_leaves=6))
-    limits = st.just(Limits(voltage_min_V=-0.1, voltage_max_V=5.1, current_max_A=1.0))
     return st.builds(
         Plan,
         st.just("a test"),
         st.just("ours"),
         items,
         st.builds(Recording, times),
-        st.just(Limits()) if timed else limits,
+        st.just(Limits() if timed else LIMITS),
     )
 
 
@@ -139,6 +140,7 @@ def test_unicycler(plan: Plan) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(_plans(currents))
+@example(Plan("a test", "ours", _cccv(True, Amount(3.125e-5, Unit.AMPERE), 4.2, 0.01), Recording(30.0), LIMITS))
 def test_neware(plan: Plan) -> None:
     _check(plan, "neware")
 
