@@ -59,14 +59,14 @@ def problem_at(step: Step, message: str) -> Problem:
 
 
 def _procedures_among_others(program: Program) -> Iterator[Problem]:
-    """What such a cycler does nobody else takes part in; an impedance instrument has the cell between two of them."""
-    steps, kinds = program.steps(), (Kind.PROCEDURE, Kind.IMPEDANCE)
+    """What such a cycler does nobody else takes part in; the station has the cell between two of them."""
+    steps, kinds = program.steps(), (Kind.PROCEDURE, *WITHOUT_CURRENT)
     if not any(step.kind is Kind.PROCEDURE for step in steps):
         return
     others = [step for step in steps if step.kind not in kinds or step.markers]
     loops = [one for one in program.operations if isinstance(one, Repeat) and one.ends]
     if others or loops or program.markers or any(isinstance(one, Marker) for one in program.operations):
-        said = "a stored procedure stands among procedures and impedance sweeps alone, without 'until' and markers"
+        said = "stored procedures stand among steps without current alone (rests, sweeps), without 'until' and markers"
         yield from (problem_at(step, said) for step in steps if step.kind is Kind.PROCEDURE)
 
 

@@ -36,6 +36,8 @@ def abilities_of(config: StationConfig, channel: ChannelSection) -> Abilities:
             frequency_range_Hz=_range(_driver(config, channel.impedance), "frequency_range"),
             has_pressure=has_pressure,
             has_temperature=has_temperature,
+            has_chamber=channel.chamber is not None,
+            has_frame=channel.frame is not None,
             has_procedures=procedures,
         )
     if channel.exports is not None:

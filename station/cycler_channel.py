@@ -49,7 +49,12 @@ class CyclerChannel(PartedChannel[ProgramCycler, CyclerStatus, FollowState]):
     def _abilities(self) -> Abilities:
         """What else it lacks is the step file's to say: it names more, and in its own words."""
         watched = super()._abilities
-        return Abilities(has_pressure=watched.has_pressure, has_temperature=watched.has_temperature)
+        return Abilities(
+            has_pressure=watched.has_pressure,
+            has_temperature=watched.has_temperature,
+            has_chamber=watched.has_chamber,
+            has_frame=watched.has_frame,
+        )
 
     async def _check_test(self, run: Run, part: Program) -> None:
         told = self._told(run, part)

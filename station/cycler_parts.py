@@ -8,18 +8,27 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from protocols.checks import problem_at
 from protocols.document import DocumentError, Problem
-from protocols.program import End, Kind, Only, Operation, Program, Repeat, Step
+from protocols.program import End, Kind, Only, Operation, Program, Repeat, Step, Then
 from station import sequencer
-from station.cycler_program import problems_with
+from station.cycler_program import AROUND, is_for_station, problems_with
 from station.sequencer import Phase
 
-Part: TypeAlias = Program | Step
-"""A program for the cycler, or an impedance step of the station's."""
+
+@dataclass(frozen=True, eq=False)
+class Own:
+    """A step that the station does itself while the circuit is open, as a program of the sequencer's."""
+
+    step: Step
+    program: Program
+
+
+Part: TypeAlias = Program | Step | Own
+"""A program for the cycler, an impedance step, or another step of the station's own."""
 
 MOST_STEPS = 50_000
 """That are written out; a program that goes on for longer is not cut."""
@@ -33,7 +42,7 @@ def cut(program: Program, *, measures_impedance: bool) -> tuple[Part, ...]:
 
     Raises `DocumentError` that names each step which neither the cycler nor the station can carry out.
     """
-    is_whole = not any(_needs_cutting(operation) for operation in program.operations)
+    is_whole = not any(_needs_cutting(index, one) for index, one in enumerate(program.operations))
     if problems := problems_with(program, measures_impedance=None if is_whole else measures_impedance):
         raise DocumentError(problems)
     if is_whole:
@@ -47,14 +56,17 @@ def cut(program: Program, *, measures_impedance: bool) -> tuple[Part, ...]:
 
 def cut_at_procedures(program: Program, *, measures_impedance: bool) -> tuple[Part, ...]:
     """For a cycler that runs procedures of its own: each is a part. Raises `DocumentError` as `cut`."""
-    wanted = (Kind.PROCEDURE, Kind.IMPEDANCE) if measures_impedance else (Kind.PROCEDURE,)
-    if strange := [step for step in program.steps() if step.kind not in wanted]:
-        raise DocumentError([problem_at(step, _not_a_procedure(step)) for step in strange])
+    wanted = (Kind.PROCEDURE, Kind.REST, *AROUND, *((Kind.IMPEDANCE,) if measures_impedance else ()))
+    strange = [step for step in program.steps() if step.kind not in wanted]
+    named = [step for step in program.steps() if step.kind is Kind.PROCEDURE]
+    if strange or not named:
+        raise DocumentError([problem_at(step, _not_a_procedure(step)) for step in strange or program.steps()])
     parts: dict[int, Part] = {}
     order = list(_executed(program))
     for index in dict.fromkeys(order):
-        step = _step(program, index)
-        parts[index] = step if step.kind is Kind.IMPEDANCE else replace(program, operations=(step,))
+        own = _own(program, index)
+        is_procedure = isinstance(own, Own) and own.step.kind is Kind.PROCEDURE
+        parts[index] = replace(program, operations=(_step(program, index),)) if is_procedure else own
     return tuple(parts[index] for index in order)
 
 
@@ -69,19 +81,35 @@ def different(parts: Iterable[Part]) -> tuple[Part, ...]:
     return tuple({id(part): part for part in parts}.values())
 
 
-def _needs_cutting(operation: Operation) -> bool:
-    return isinstance(operation, Only) or (isinstance(operation, Step) and operation.kind is Kind.IMPEDANCE)
+def _needs_cutting(index: int, operation: Operation) -> bool:
+    return isinstance(operation, Only) or (
+        isinstance(operation, Step) and (operation.kind is Kind.IMPEDANCE or is_for_station(index, operation))
+    )
 
 
 def _parts(program: Program) -> Iterator[Part]:
     """Equal parts are one object."""
     made: dict[tuple[int, ...], Part] = {}
-    for is_sweep, run in itertools.groupby(_executed(program), lambda index: _needs_cutting(program.operations[index])):
-        for indices in [(index,) for index in run] if is_sweep else [tuple(run)]:
+    for is_cut, run in itertools.groupby(
+        _executed(program), lambda index: _needs_cutting(index, program.operations[index])
+    ):
+        for indices in [(index,) for index in run] if is_cut else [tuple(run)]:
             if indices not in made:
-                folded = _folded(program, indices)
-                made[indices] = _step(program, *indices) if is_sweep else replace(program, operations=tuple(folded))
+                made[indices] = (
+                    _own(program, *indices) if is_cut else replace(program, operations=tuple(_folded(program, indices)))
+                )
             yield made[indices]
+
+
+def _own(program: Program, index: int) -> Step | Own:
+    """What the station does; an end that leads to a trip keeps that."""
+    step = program.operations[index]
+    assert isinstance(step, Step)
+    if step.kind is Kind.IMPEDANCE:
+        return _step(program, index)
+    ends = tuple(replace(end, then=Then.TRIP if end.then is Then.TRIP else None) for end in step.ends)
+    alone = replace(step, ends=ends)
+    return Own(alone, replace(program, operations=(alone,), markers=()))
 
 
 def _executed(program: Program) -> Iterator[int]:

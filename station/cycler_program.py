@@ -22,10 +22,14 @@ from protocols.program import (
     RecordRule,
     Repeat,
     Step,
+    Then,
 )
 
 CAPACITY_MARGIN = 1.5
 """The cycler's own limit of charge per step, as a multiple of the cell's capacity."""
+
+AROUND = (Kind.TEMPERATURE, Kind.STACK_PRESSURE, Kind.PROMPT)
+"""What the station does beside a cycler that rests."""
 
 ALONE = "this channel's cycler runs alone and"
 
@@ -53,6 +57,13 @@ def largest_current_A(program: Program) -> float:
 # --- what cannot be said
 
 
+def is_for_station(index: int, step: Step) -> bool:
+    """Whether the station does this between two tests, the circuit being open: what is around the cell, or a rest whose
+    end the cycler does not see. Sweeps are not asked for here: they need an instrument.
+    """
+    return step.kind in AROUND or (step.kind is Kind.REST and _unsayable(index, step) is not None)
+
+
 def problems_with(program: Program, *, measures_impedance: bool | None = None) -> list[Problem]:
     """What neither the cycler nor, beside it, the station can do: with `measures_impedance`, and step by step.
 
@@ -71,9 +82,12 @@ def problems_with(program: Program, *, measures_impedance: bool | None = None) -
             case Only() if helped:
                 pass
             case Step():
-                said = _unsayable(index, operation)
-                if not helped:  # what comes before it there is not known yet
-                    said = said or _unsayable_after(_before(program, index), operation)
+                if helped and is_for_station(index, operation):
+                    said = _unsayable_then(index, operation)
+                elif helped:  # what comes before it is not known yet
+                    said = _unsayable(index, operation)
+                else:
+                    said = _unsayable(index, operation) or _unsayable_after(_before(program, index), operation)
                 if said:
                     problems.append(
                         Problem(operation.file, operation.line, operation.column, f"step '{operation.name}': {said}")
@@ -111,6 +125,13 @@ def _unsayable_setpoint(step: Step) -> str | None:
         Kind.PROMPT: f"{ALONE} asks nobody",
         Kind.PROCEDURE: f"{ALONE} takes its program from here: it knows no stored procedures",
     }.get(step.kind, f"{ALONE} takes a current that is known beforehand: no power, resistance or measured rate")
+
+
+def _unsayable_then(index: int, step: Step) -> str | None:
+    """Of a step that the station does itself: the parts follow one another."""
+    if any(end.then not in (None, index + 1, Then.TRIP) for end in step.ends):
+        return "beside a cycler that runs alone, what ends a step leads to the next one or to a trip"
+    return None
 
 
 def _unsayable_end(index: int, step: Step, end: End) -> str | None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
-from protocols.program import RecordRule, Step
+from protocols.program import Program, RecordRule, Step
+from station import sequencer
 from station.readings import Reading, StepSummary
-from station.sequencer import Sample
+from station.sequencer import Outcome, Sample, State
 
 STEP_CHANGE_S = 1e-3
 """A step's first record is made at its time 0, the instant of the last step's end: so test time rises strictly."""
@@ -25,6 +26,7 @@ class Doing(StrEnum):
     STARTING = "starting"  # the cycler is told to start a test; whether it has is not known
     FOLLOWING = "following"  # its test is on
     SWEEPING = "sweeping"  # the station measures
+    OWN = "own step"  # the station does it by its sequencer
     WAITING = "waiting"  # the circuit is open: the part is begun when a person resumes the run
 
 
@@ -44,6 +46,7 @@ class PartState:
     first_direction: int = 0
     direction: int = 0
     last: Reading | None = None
+    own: State | None = None  # where the sequencer stands in a step of the station's own
 
 
 P = TypeVar("P", bound=PartState)
@@ -60,6 +63,30 @@ def sweeping(state: P, part: int, time: float) -> P:
     return replace(
         state, part=part, doing=Doing.SWEEPING, part_began_s=began_s, step=state.step + 1, is_step_open=False
     )
+
+
+def own_begun(state: P, part: int, program: Program, time: float) -> tuple[P, Outcome]:
+    """A part that the sequencer does begins: its readings go on with the run's numbers."""
+    began_s = max(time - state.start_time, end_s(state))
+    outcome = sequencer.begin(program, state.start_time + began_s)
+    outcome.state = replace(
+        outcome.state,
+        start_time=state.start_time,
+        step=state.step + 1,
+        sequence=state.sequence,
+        cycle=state.cycle,
+        first_direction=state.first_direction,
+        direction=state.direction,
+        net_capacity_Ah=state.last.net_capacity_Ah if state.last else 0.0,
+    )
+    begun = replace(state, part=part, doing=Doing.OWN, part_began_s=began_s, step=state.step + 1, is_step_open=False)
+    return own_taken(begun, outcome), outcome
+
+
+def own_taken(state: P, outcome: Outcome) -> P:
+    """What the sequencer made of a sample, or of what a person said."""
+    last = outcome.readings[-1] if outcome.readings else state.last
+    return replace(state, own=outcome.state, sequence=outcome.state.sequence, last=last)
 
 
 def swept(state: PartState, step: Step, time: float, reason: str) -> StepSummary:

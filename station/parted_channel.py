@@ -1,7 +1,8 @@
 """A channel whose cycler runs alone, and where the station has something to do between two of its tests.
 
-A run is done in parts: tests of the cycler's, and sweeps for which the cell is handed to an impedance instrument. What
-a test is started with and what is made of its records is the subclass's.
+A run is done in parts: tests of the cycler's, sweeps for which the cell is handed to an impedance instrument, and steps
+that the station does by its sequencer while the cycler rests. What a test is started with and what is made of its
+records is the subclass's.
 """
 
 from __future__ import annotations
@@ -22,19 +23,21 @@ from drivers.interface import (
 from protocols.checks import problem_at
 from protocols.document import DocumentError
 from protocols.limits import Limits
-from protocols.program import Program, Step, SweepPlan
+from protocols.program import ChamberTemperature, Program, Question, StackPressure, Step, SweepPlan
 from station import part_state, sequencer
 from station.alone_channel import AloneChannel, C, S
 from station.channel import ChannelError, Progress, Surroundings
+from station.commands import Ask, Finish, PulseTrigger, SetStackPressure, SetTemperature, Trip
 from station.cycler_feed import CyclerFeed
-from station.cycler_parts import Part, different
+from station.cycler_parts import Own, Part, different
 from station.environment import NOTHING, Environment
 from station.handover import Handover
 from station.part_state import Doing, PartState
 from station.readings import ChannelState, Level, RunState
 from station.run import Run
 from station.sensors import Sensor
-from station.sequencer import Sample
+from station.sequencer import Outcome, Phase, Sample
+from station.setting import Setter
 from station.sweeping import Sweeper, Swept
 from station.workers import Worker
 
@@ -61,10 +64,11 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
         super().__init__(name, around, limits, sensor, feed, position, environment)
         self._sweeper = Sweeper(name, around, impedance, handover, self.say) if impedance else None
         self._handover = handover
+        self._setter = Setter(environment, self.say, self._not_set)
         self._parts: tuple[Part, ...] = ()
         self._state: P | None = None
         self._restored_at = -math.inf  # on the monotonic clock
-        self._must_restore = False
+        self._must_restore = self._must_restore_own = False
 
     # --- for subclasses
 
@@ -108,13 +112,20 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
                 raise ChannelError(f"channel {self.name}: {error}") from error
         for part in different(self._parts_of(run)):
             try:
-                if isinstance(part, Program):
-                    await self._check_test(run, part)
-                elif self._sweeper is not None:
-                    await self._sweeper.check(plan_of(part), self._protection(run))
+                await self._check_part(run, part)
             except InstrumentError as error:
-                step = part if isinstance(part, Step) else part.steps()[0]
-                raise DocumentError([problem_at(step, str(error))]) from None
+                raise DocumentError([problem_at(steps_of(part)[0], str(error))]) from None
+
+    async def _check_part(self, run: Run, part: Part) -> None:
+        match part:
+            case Program():
+                await self._check_test(run, part)
+            case Own(Step(setpoint=ChamberTemperature(degC))) if self.environment.chamber is not None:
+                await self.environment.chamber.call(lambda chamber: chamber.check_temperature(degC))
+            case Own(Step(setpoint=StackPressure(pascals))) if self.environment.frame is not None:
+                await self.environment.frame.call(lambda frame: frame.check_pressure(pascals))
+            case Step(setpoint=SweepPlan() as plan) if self._sweeper is not None:
+                await self._sweeper.check(plan, self._protection(run))
 
     def _protection(self, run: Run) -> Protection:
         limits = self.limits_for(run).limits
@@ -127,7 +138,7 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
         status = self._feed.latest.statuses.get(self._position)
         self._state = self._first_state(run, status)
         try:
-            if isinstance(self._parts[0], Step) and (status is None or status.state not in OPEN):
+            if not isinstance(self._parts[0], Program) and (status is None or status.state not in OPEN):
                 raise Refused(f"channel {self._position} is {status.state.value if status else 'silent'}, not idle")
             await self._begin_part(0)
         except InstrumentError as error:
@@ -139,14 +150,24 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
     async def _skip(self, reason: str) -> None:
         """Past the present part, whose circuit is opened."""
         assert self._state is not None
+        part = self._parts[self._state.part]
+        if isinstance(part, Own):
+            assert self._state.own is not None
+            await self._setter.cancel()
+            await self._follow(sequencer.skip(part.program, self._state.own, self.around.clock.now(), reason))
+            return
         if self._state.part + 1 == len(self._parts):
             raise ChannelError(f"channel {self.name} is in the last step; stop it instead")
-        await self._open_circuit()
+        if isinstance(part, Program):
+            await self._open_circuit()
+        elif self._sweeper is not None:
+            await self._sweeper.cancel()
+            await self._sweeper.make_safe()
         await self._end_part(reason)
 
     async def _pause(self) -> None:
-        """In a sweep alone: the cycler's own tests go on by themselves."""
-        if self._state is None or self._state.doing is not Doing.SWEEPING:
+        """Of what the station does itself: the cycler's own tests go on."""
+        if self._state is None or self._state.doing not in (Doing.SWEEPING, Doing.OWN):
             await super()._pause()
             return
         await self._open_circuit()
@@ -178,6 +199,7 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
                 await self._sweeper.cancel()
                 await self._sweeper.make_safe()
         finally:
+            await self._setter.cancel()
             if self._sweeper is not None:
                 await self._sweeper.cancel()
             if self._handover is not None:
@@ -192,8 +214,20 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
             self.say(Level.WARNING, f"the cell may still be at the cycler, whose circuit is open: {error}")
 
     def _halt(self) -> None:
+        """The clock of a step of the station's own stands."""
+        self._setter.interrupt()
         if self._sweeper is not None:
             self._sweeper.interrupt()
+        if self._state is not None and self._state.doing is Doing.OWN and self._state.own is not None:
+            part = self._parts[self._state.part]
+            assert isinstance(part, Own)
+            paused = sequencer.pause(part.program, self._state.own, self.around.clock.now())
+            self._keep_own(paused)
+
+    async def _not_set(self, why: str) -> None:
+        async with self._lock:
+            if self.state is ChannelState.RUNNING:
+                await self._trip(why)
 
     async def shut_down(self) -> None:
         """The cycler goes on alone; what the station itself does is broken off, to be done again at the next start."""
@@ -201,6 +235,10 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
             if self._state is not None and self._state.doing is Doing.SWEEPING and self.run is not None:
                 self.say(Level.WARNING, "shut down: the sweep is broken off; it is measured at the next start")
                 await self._make_safe()
+                return
+            if self._state is not None and self._state.doing is Doing.OWN and self.run is not None:
+                self.say(Level.INFO, "shut down: the cycler rests; the step goes on at the next start")
+                await self._setter.cancel()
                 return
         await super().shut_down()
 
@@ -217,24 +255,40 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
     async def _begin_part(self, index: int) -> None:
         """Raises `InstrumentError` where the cycler did not start, or where that is not known."""
         assert self.run is not None and self._state is not None
-        part = self._parts[index]
-        if isinstance(part, Step):
-            self._state = part_state.sweeping(self._state, index, self.around.clock.now())
-            self._sweep(part)
-            return
-        self._state = part_state.starting(self._state, index)
-        await self._start_test(part)
+        part, now = self._parts[index], self.around.clock.now()
+        match part:
+            case Step():
+                self._state = part_state.sweeping(self._state, index, now)
+                self._sweep(part)
+            case Own():
+                await self._to_cycler()
+                self._state, outcome = part_state.own_begun(self._state, index, part.program, now)
+                await self._follow(outcome)
+            case Program():
+                self._state = part_state.starting(self._state, index)
+                await self._start_test(part)
 
     async def _begin_again(self) -> None:
         """The present part, after a person looked into what stopped it."""
         assert self._state is not None
-        part = self._parts[self._state.part]
-        if isinstance(part, Step):
-            self._state = replace(self._state, doing=Doing.SWEEPING)
-            self._sweep(part)
-        else:
-            self._state = part_state.starting(self._state, self._state.part)
-            await self._start_test(part)
+        match self._parts[self._state.part]:
+            case Step() as part:
+                self._state = replace(self._state, doing=Doing.SWEEPING)
+                self._sweep(part)
+            case Own() as part:
+                own = self._state.own
+                assert own is not None
+                await self._to_cycler()
+                self._state = replace(self._state, doing=Doing.OWN)
+                await self._follow(sequencer.resume(part.program, own, self.around.clock.now()))
+            case Program() as part:
+                self._state = part_state.starting(self._state, self._state.part)
+                await self._start_test(part)
+
+    async def _to_cycler(self) -> None:
+        """Where the cycler, which rests, shows the cell's voltage."""
+        if self._handover is not None:
+            await self._handover.to_source()
 
     async def _end_part(self, reason: str) -> None:
         """The part is over, and the circuit open: go on with the next one, or finish."""
@@ -253,7 +307,62 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
         try:
             await self._begin_part(self._state.part + 1)
         except InstrumentError as error:
-            await self._trip(f"the cycler did not go on after '{_name(part)}': {error}")
+            await self._trip(f"the cycler did not go on after '{steps_of(part)[-1].name}': {error}")
+
+    # --- steps of the station's own
+
+    async def _follow(self, outcome: Outcome) -> None:
+        """What the sequencer made of a step that it does itself, while the circuit is open."""
+        self._keep_own(outcome)
+        if outcome.commands:
+            self._setter.give_up()
+        for command in outcome.commands:
+            match command:
+                case PulseTrigger() | SetTemperature() | SetStackPressure() | Ask():
+                    self._setter.carry_out(command)
+                case Trip(reason):
+                    await self._trip(reason)
+                case Finish():
+                    await self._end_part("")
+
+    def _keep_own(self, outcome: Outcome) -> None:
+        assert self._state is not None
+        self._state = part_state.own_taken(self._state, outcome)
+        self.store(outcome.readings, outcome.steps, markers=outcome.markers)
+
+    async def _look_at_own(self, part: Own, status: S) -> None:
+        """Between two tests, with the cell at the cycler, which shows its voltage."""
+        assert self._state is not None and self._state.own is not None
+        if status.state in DRIVING:
+            await self._trip(f"the cycler is {status.state.value}, and not by this station")
+            return
+        if status.measurement is None:
+            return
+        now, shown = self.around.clock.now(), status.measurement
+        sample = self._surrounded(Sample(now, shown.voltage_V, shown.current_A))
+        self.latest = sample
+        if trip := self._check(sample):
+            await self._trip(trip.reason)
+        elif self._must_restore_own:
+            self._must_restore_own = False
+            await self._follow(sequencer.restore(part.program, self._state.own, sample, output_is_on=True))
+        else:
+            await self._follow(sequencer.advance(part.program, self._state.own, sample))
+
+    @property
+    def _question(self) -> str | None:
+        if self._state is None or self._state.doing is not Doing.OWN:
+            return None
+        (step,) = steps_of(self._parts[self._state.part])
+        return step.setpoint.text if isinstance(step.setpoint, Question) else None
+
+    async def _confirm(self, answer: str) -> None:
+        assert self._state is not None and self._state.own is not None
+        part = self._parts[self._state.part]
+        assert isinstance(part, Own)
+        await self._follow(sequencer.confirm(part.program, self._state.own, self.around.clock.now(), answer))
+
+    # --- sweeps
 
     def _sweep(self, part: Step) -> None:
         assert self._sweeper is not None and self.run is not None and self._state is not None
@@ -283,10 +392,13 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
         if self.run is None or self._state is None:
             return
         part, now = self._parts[self._state.part], self.around.clock.now()
-        if isinstance(part, Program):
-            self._store_last_test_step(part, reason)
-        else:
-            self.store(steps=(part_state.swept(self._state, part, now, reason),))
+        match part:
+            case Program():
+                self._store_last_test_step(part, reason)
+            case Step():
+                self.store(steps=(part_state.swept(self._state, part, now, reason),))
+            case Own(program=program) if (own := self._state.own) is not None and own.phase is not Phase.FINISHED:
+                self._keep_own(sequencer.stop(program, own, now, reason))
 
     async def _finished(self) -> None:
         await self._end_part("end of the program")
@@ -295,6 +407,7 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
 
     async def _tick(self, status: S) -> None:
         self._heard(status)
+        self._setter.raise_unforeseen()
         if self._sweeper is not None:
             self._sweeper.raise_unforeseen()
         if self.state is ChannelState.TRIPPED:
@@ -310,7 +423,11 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
         match self._state.doing:
             case Doing.STARTING:
                 await self._find_test(status)
-            case Doing.SWEEPING | Doing.WAITING:
+            case Doing.OWN if self.state is ChannelState.RUNNING:
+                part = self._parts[self._state.part]
+                assert isinstance(part, Own)
+                await self._look_at_own(part, status)
+            case Doing.SWEEPING | Doing.WAITING | Doing.OWN:
                 await self._look_between_tests(status)
             case Doing.FOLLOWING:
                 await self._look(status)
@@ -349,7 +466,9 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
             self._sweeper.left_polarised()
             await self._sweeper.make_safe()
         at_cycler = self._handover is None or await self._handover.find()
-        self._must_restore = False
+        self._must_restore, self._must_restore_own = False, self._state is not None and self._state.doing is Doing.OWN
+        if self._must_restore_own:
+            await self._to_cycler()
         if status.state in DRIVING and not at_cycler:
             await self._trip("the cycler's test goes on, and the switch has its cell elsewhere")
             return False
@@ -358,7 +477,8 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
     def _heard(self, status: S) -> None:
         """What the cycler shows while the cell is off it is not the cell's voltage."""
         super()._heard(status)
-        following = self._state is not None and self._state.doing is Doing.FOLLOWING and self.run is not None
+        at_cycler = (Doing.FOLLOWING, Doing.OWN)
+        following = self._state is not None and self._state.doing in at_cycler and self.run is not None
         if self._handover is not None and not self._handover.at_source and not following:
             self.latest = None
 
@@ -367,9 +487,9 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
         if state is None:
             return None
         last, part = state.last, self._parts[state.part]
-        if state.doing is Doing.SWEEPING and isinstance(part, Step):
+        if not isinstance(part, Program):
             test_time_s = self.around.clock.now() - state.start_time
-            return Progress(part.name, state.cycle, test_time_s, test_time_s - state.part_began_s, 0.0)
+            return Progress(steps_of(part)[0].name, state.cycle, test_time_s, test_time_s - state.part_began_s, 0.0)
         if last is None:
             return None
         return Progress(last.step_name, last.cycle, last.test_time_s, last.step_time_s, last.step_capacity_Ah)
@@ -388,5 +508,11 @@ def plan_of(step: Step) -> SweepPlan:
     return step.setpoint
 
 
-def _name(part: Part) -> str:
-    return part.name if isinstance(part, Step) else part.steps()[-1].name
+def steps_of(part: Part) -> tuple[Step, ...]:
+    match part:
+        case Step():
+            return (part,)
+        case Own(step):
+            return (step,)
+        case Program():
+            return part.steps()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
+from dataclasses import replace
 from typing import Any
 
 from drivers.interface import CyclerState, InstrumentError, ProcedureCycler, ProcedureStatus
@@ -48,10 +49,7 @@ class ProcedureChannel(PartedChannel[ProcedureCycler, ProcedureStatus, LookState
 
     @property
     def _abilities(self) -> Abilities:
-        watched = super()._abilities
-        return Abilities(
-            has_pressure=watched.has_pressure, has_temperature=watched.has_temperature, has_procedures=True
-        )
+        return replace(super()._abilities, has_procedures=True)
 
     def _parts_of(self, run: Run) -> tuple[Part, ...]:
         return cut_at_procedures(run.program, measures_impedance=self._measures_impedance)

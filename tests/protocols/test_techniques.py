@@ -527,14 +527,14 @@ def test_a_stored_procedure_is_named_and_ends_by_itself(written: str) -> None:
 @pytest.mark.parametrize(
     ("steps", "head"),
     [
-        ("  - procedure: A\n  - rest: {for: 1 h}\n", ""),
+        ("  - procedure: A\n  - charge: {at: 1 mA, for: 1 h}\n", ""),
         ("  - repeat: 2\n    until: {cycles: 1}\n    steps: [procedure: A]\n", ""),
         ("  - procedure: A\n  - marker: x\n", ""),
         ("  - procedure: A\n", "markers: [{name: x, every: 1 h}]\n"),
     ],
 )
 def test_a_stored_procedure_stands_alone(steps: str, head: str) -> None:
-    assert "a stored procedure stands among procedures and impedance sweeps alone" in problem(steps, head=head)
+    assert "stored procedures stand among steps without current alone" in problem(steps, head=head)
 
 
 def test_procedures_and_sweeps_may_follow_one_another_in_loops() -> None:

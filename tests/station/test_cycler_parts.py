@@ -14,7 +14,7 @@ from protocols.document import DocumentError
 from protocols.limits import Limits
 from protocols.program import Kind, Program, Repeat, Step
 from station import sequencer
-from station.cycler_parts import Part, cut, cut_at_procedures, different
+from station.cycler_parts import Own, Part, cut, cut_at_procedures, different
 from station.cycler_program import for_cycler
 from station.sequencer import Phase
 
@@ -35,6 +35,8 @@ def kinds(part: Part) -> list[str]:
     """A part in short: `2x1` is a loop of two passes back to the second operation."""
     if isinstance(part, Step):
         return [f"({part.kind.value})"]
+    if isinstance(part, Own):
+        return [f"[{part.step.kind.value}]"]
     return [
         f"{one.count}x{one.start}" if isinstance(one, Repeat) else one.kind.value
         for one in part.operations
@@ -54,7 +56,7 @@ def executed(program: Program) -> Iterator[tuple[int, Kind]]:
 def strung(parts: Sequence[Part]) -> list[tuple[int, Kind]]:
     found: list[tuple[int, Kind]] = []
     for part in parts:
-        found += [(part.line, part.kind)] if isinstance(part, Step) else executed(part)
+        found += [(part.line, part.kind)] if isinstance(part, Step) else executed(getattr(part, "program", part))
     return found
 
 
@@ -107,6 +109,19 @@ def test_what_is_done_in_some_passes_only_is_written_out_without_any_sweep() -> 
     assert isinstance(part, Program) and for_cycler(part, LIMITS, 4e-3)
 
 
+def test_what_is_around_the_cell_and_rests_that_the_cycler_cannot_end_are_the_station_s() -> None:
+    slow = "rest: {for: 4 h, until: {dV/dt: 1 mV/h}}"
+    program = compiled("temperature: {set: 30 degC}", CHARGE, slow, "prompt: look", REST, DISCHARGE)
+    parts = cut(program, measures_impedance=False)
+    assert [kinds(part) for part in parts] == [
+        ["[temperature]"],
+        ["charge"],
+        ["[rest]"],
+        ["[prompt]"],
+        ["rest", "discharge"],
+    ]
+
+
 def test_an_end_that_names_the_next_step_is_said_by_the_place() -> None:
     program = compiled(
         SWEEP, "charge: {at: 1 mA, for: 1 h, until: {voltage: 3 V, then: pause}}", f"{{name: pause, {REST}}}"
@@ -118,7 +133,8 @@ def test_an_end_that_names_the_next_step_is_said_by_the_place() -> None:
 @pytest.mark.parametrize(
     ("steps", "line", "words"),
     [
-        ([SWEEP, "temperature: {set: 30 degC}"], 4, "sets no chamber"),
+        ([SWEEP, "linear_sweep: {from: 1 V, to: 2 V, rate: 1 mV/s}"], 4, "makes no ramps"),
+        (["rest: {for: 4 h, until: {dV/dt: 1 mV/h, then: end of run}}", SWEEP], 3, "leads to the next one or to"),
         ([SWEEP, "charge: {at: 1 mA, for: 1 h, until: {voltage: 3 V, then: end of run}}"], 4, "no 'then'"),
         ([SWEEP, "hold: {at: 3 V, limit: 1 mA, for: 1 h}"], 4, "must know the current's direction"),
         ([SWEEP, "marker: image"], 4, "makes no markers"),
@@ -152,7 +168,8 @@ def test_procedures_are_parts_of_their_own() -> None:
         cut_at_procedures(program, measures_impedance=False)
 
 
-STEPS = st.sampled_from([REST, CHARGE, DISCHARGE, SWEEP, f"{REST}, every: 2 cycles", f"{SWEEP}, every: 3 cycles"])
+EVERY = (f"{REST}, every: 2 cycles", f"{SWEEP}, every: 3 cycles")
+STEPS = st.sampled_from([REST, CHARGE, DISCHARGE, SWEEP, "prompt: look", "temperature: {set: 30 degC}", *EVERY])
 
 
 def nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
