@@ -114,8 +114,18 @@ def test_what_cannot_be_set_is_refused_before_anything_is_touched(rig: Rig) -> N
         for text, channel, cell, said in (
             (protocol("temperature: {set: 80 degC}"), "A1", CELL, "protocol:5:5: .*80 °C is outside -20 … 60 °C"),
             (protocol("stack_pressure: {set: 1 MPa, within: 10 kPa}"), "A1", CELL, "protocol:5:5: .*no driven frame"),
-            (protocol("temperature: {set: 30 degC}"), "B1", "si-lfp-coin-1", "protocol:5:5: .*sets no chamber"),
-            (protocol("prompt: 'look'"), "B1", "si-lfp-coin-1", "protocol:5:5: .*asks nobody"),
+            (
+                protocol("temperature: {set: 80 degC}"),
+                "B1",
+                "si-lfp-coin-1",
+                "protocol:5:5: .*80 °C is outside -20 … 60 °C",
+            ),
+            (
+                protocol("linear_sweep: {from: 1 V, to: 2 V, rate: 1 mV/s}"),
+                "B1",
+                "si-lfp-coin-1",
+                "protocol:5:5: .*makes no ramps",
+            ),
             (
                 protocol("impedance: {from: 1 kHz, to: 1 Hz, amplitude: 0.1 mA}"),
                 "A1",
