@@ -149,6 +149,9 @@ class SwitchedCell:
             now = frozenset(name for name, relays in self.routes.items() if closed >= set(relays))
             touched = [name for name, relays in self.routes.items() if closed & set(relays)]
             self.together += len(touched) > 1
+            if now == self._closed:
+                return  # relays of another cell: whoever drives this one goes on
+            self.cell.terminals()  # what was until now was with the contacts as they were
             self._closed = now
             drives = [self.ports[name].wanted for name in now]
             self.cell.drive(next((drive for drive in drives if not isinstance(drive, OpenCircuit)), OpenCircuit()))
