@@ -127,7 +127,7 @@ def _date(text: str | None) -> datetime.date | None:
 
 def _alone(station: Client, view: CalibrationView, signature: DeedOrder, *, as_json: bool) -> bool:
     """Without a person: what does not rest is taken with a note, what cannot be taken is left out with a reason."""
-    from station.calibration_views import Deed, DeedOrder, Stage
+    from station.calibration_views import Deed, Stage
     from station.cli.calibrate_guided import say_end
 
     said, trouble = 0, ""
@@ -139,10 +139,7 @@ def _alone(station: Client, view: CalibrationView, signature: DeedOrder, *, as_j
             text = f"a person is needed: {view.instruction} Go on with --resume {view.session} at a terminal."
             raise ClientError(text)
         if view.overdue:
-            taken = Deed.TAKE in view.deeds and view.force_ok and not view.resistance_open and not view.trouble
-            deed = Deed.TAKE if taken else Deed.SKIP
-            reason = f"no rest in time: {view.instruction}"
-            station.do_calibration(view.session, deed, DeedOrder(who=who(), reason=reason))
+            _go_on(station, view)
         if view.paused:
             raise ClientError(f"calibration {view.session} is paused: {view.trouble or view.instruction}")
         time.sleep(REFRESH_S)
@@ -155,6 +152,19 @@ def _alone(station: Client, view: CalibrationView, signature: DeedOrder, *, as_j
     else:
         say_end(view)
     return view.stage in (Stage.SIGNED, Stage.REVIEW)
+
+
+def _go_on(station: Client, view: CalibrationView) -> None:
+    """Past what does not come to rest; where it has gone on by itself meanwhile, nothing is left to do."""
+    from station.calibration_views import Deed, DeedOrder
+
+    taken = Deed.TAKE in view.deeds and view.force_ok and not view.resistance_open and not view.trouble
+    deed, reason = Deed.TAKE if taken else Deed.SKIP, f"no rest in time: {view.instruction}"
+    try:
+        station.do_calibration(view.session, deed, DeedOrder(who=who(), reason=reason))
+    except ClientError:
+        if station.calibration(view.session).overdue:
+            raise
 
 
 def _say_news(view: CalibrationView, said: int, *, as_json: bool) -> int:
