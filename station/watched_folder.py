@@ -70,7 +70,7 @@ class WatchedChannel(Channel):
         self._exports, self._archive, self._cells, self._simulated = exports, archive, cells, simulated
         self._depends_on = depends_on
         self._log = PressureLog(exports.pressures / (sensor.name if sensor else name))
-        self._logged_at = 0.0
+        self._log_again_at = 0.0
         self._seen: dict[str, Seen] = {}
         self._said: set[str] = set()
 
@@ -83,15 +83,16 @@ class WatchedChannel(Channel):
             if time.monotonic() - last_look >= self._exports.every:
                 await asyncio.to_thread(self.look)
                 last_look = time.monotonic()
-            await asyncio.sleep(min(self._exports.every, max(self._exports.record / self.around.clock.speed, 0.05)))
+            await asyncio.sleep(min(self._exports.every, max(self.around.poll_s / self.around.clock.speed, 0.05)))
 
     def _keep_pressure(self) -> None:
+        """The first that the sensor says in each span of `record`."""
         said = self.sensor.newest if self.sensor else None
-        if said is None or said.time - self._logged_at < self._exports.record or said.resistance_ohm is None:
+        if said is None or said.time < self._log_again_at or said.resistance_ohm is None:
             return
         try:
             self._log.keep(said)
-            self._logged_at = said.time
+            self._log_again_at = (said.time // self._exports.record + 1) * self._exports.record
         except OSError as error:
             self._say_once(Level.ALARM, f"the pressure cannot be kept in {self._log.folder}: {error.strerror}")
 
