@@ -17,6 +17,8 @@ from gui.theme import Theme
 from station.readings import CycleView, MarkerEvent, SpectrumView
 
 EMPTY = np.empty(0)
+LEAST_SPAN = 0.02
+"""Of the largest current: a constant one is a line, and not its noise."""
 
 
 def pen(colour: str | QColor) -> pg.QtGui.QPen:
@@ -108,6 +110,7 @@ class CurrentFigure(TimeFigure):
         if unit != self._unit:
             self._factor, self._unit = factor, unit
             self.item.setLabel("left", unit)
+        self.view.setLimits(minYRange=LEAST_SPAN * most * factor or None)
         super().draw(t_s, values)
 
     def words(self, index: int) -> str:
