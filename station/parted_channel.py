@@ -462,11 +462,12 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
 
     async def _find_cell(self, status: S) -> bool:
         """After a restart: what the station did itself is undone, and the switch asked; False where it tripped."""
-        if self._sweeper is not None:
+        assert self._state is not None
+        if self._sweeper is not None and self._state.doing in (Doing.SWEEPING, Doing.WAITING):
             self._sweeper.left_polarised()
             await self._sweeper.make_safe()
         at_cycler = self._handover is None or await self._handover.find()
-        self._must_restore, self._must_restore_own = False, self._state is not None and self._state.doing is Doing.OWN
+        self._must_restore, self._must_restore_own = False, self._state.doing is Doing.OWN
         if self._must_restore_own:
             await self._to_cycler()
         if status.state in DRIVING and not at_cycler:

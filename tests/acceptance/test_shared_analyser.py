@@ -111,6 +111,19 @@ def test_a_test_that_someone_starts_during_a_sweep_trips_and_the_run_goes_on_onc
     assert house.together == 0
 
 
+def test_an_analyser_that_is_not_there_keeps_nobody_from_following_the_cycler(house: House) -> None:
+    with station_in(house) as live:
+        run_id = begin(live, "A1", "charge: {at: 0.2 C, for: 1 h}", SWEEP)
+        wait_until(lambda: live.client.run(run_id).readings > 2, 20.0, "for readings")
+    house.servers["eis"].stop()
+    with station_in(house) as live:
+        known = live.client.run(run_id).readings
+        wait_until(lambda: live.client.run(run_id).readings > known + 3, 20.0, "for more")
+        assert live.channel("A1").state is ChannelState.RUNNING
+        live.client.stop("A1", "tester")
+    assert house.visited(0)[-1] == "open"
+
+
 @pytest.mark.parametrize("has_started", [False, True])
 def test_a_station_that_died_at_the_start_of_a_part_finds_what_became_of_it(
     house: House, monkeypatch: pytest.MonkeyPatch, has_started: bool
