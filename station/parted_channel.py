@@ -218,11 +218,11 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
         self._setter.interrupt()
         if self._sweeper is not None:
             self._sweeper.interrupt()
-        if self._state is not None and self._state.doing is Doing.OWN and self._state.own is not None:
-            part = self._parts[self._state.part]
+        state = self._state if self.run is not None else None
+        if state is not None and state.doing is Doing.OWN and state.own is not None:
+            part = self._parts[state.part]
             assert isinstance(part, Own)
-            paused = sequencer.pause(part.program, self._state.own, self.around.clock.now())
-            self._keep_own(paused)
+            self._keep_own(sequencer.pause(part.program, state.own, self.around.clock.now()))
 
     async def _not_set(self, why: str) -> None:
         async with self._lock:
