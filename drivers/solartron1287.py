@@ -22,6 +22,9 @@ VOLTMETER = ("RG0", "DG0", "TR0", "GP2")  # own range, 5 digits, one reading at 
 
 FULL_SCALE_V = 0.2  # across the standard resistor (manual, table 3.1)
 
+SEEN_MOST = 1.4
+"""Times its ranges: more was garbled on the way (its meter sees a little beyond what it drives)."""
+
 _FLOAT = r"([+-]\d\.\d{5}E[+-]\d\d)"
 _READING = re.compile(rf"{_FLOAT},{_FLOAT},(\d\d),(\d\d)")
 
@@ -91,7 +94,12 @@ class Solartron1287:
                 instrument=self.model,
                 address=self.address,
             )
-        return float(reading[1]), float(reading[2])
+        volts, amperes = float(reading[1]), float(reading[2])
+        if abs(volts) > SEEN_MOST * self.voltage_range.high or abs(amperes) > SEEN_MOST * self.current_range.high:
+            raise BadReply(
+                f"{volts:g} V and {amperes:g} A: more than there can be", instrument=self.model, address=self.address
+            )
+        return volts, amperes
 
     def open_circuit_V(self) -> float:
         """The cell's voltage with nothing polarised; ends in full standby."""

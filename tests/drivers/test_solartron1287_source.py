@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from drivers.interface import Current, NotSafe, OutOfRange, Protection, Voltage
+from drivers.interface import BadReply, Current, NotSafe, OutOfRange, Protection, Voltage
 from drivers.simulated.clock import ScaledClock
 from drivers.simulated.solartron import IL_AMPERES, VirtualSolartron
 from drivers.simulated.wiring import FixedCell
+from drivers.solartron1287 import Solartron1287
 from drivers.solartron1287_source import Solartron1287Source
 
 WINDOW = Protection(1.0, 4.2, 0.02)
@@ -104,3 +105,21 @@ def test_a_current_limit_that_is_another_than_believed_is_noticed(
             source.apply(Voltage(4.0), Protection(1.0, 4.2, 1e-4))
         assert not virtual.potentiostat.polarised
         assert not source.output_is_on()
+
+
+class OneReply:
+    """A line that says one thing."""
+
+    def __init__(self, reply: str) -> None:
+        self.reply = reply
+
+    def query(self, text: str) -> str:
+        return self.reply
+
+
+@pytest.mark.parametrize("reply", ["+3.00998E+01,-5.00000E-03,00,00", "+3.00998E+00,-5.00000E+00,00,00"])
+def test_more_than_there_can_be_is_no_reading(reply: str) -> None:
+    """A garbled exponent must not be taken for a cell beyond its limits, which the driver would act on."""
+    device = Solartron1287(OneReply(reply), write_wait_s=0.0)  # type: ignore[arg-type]
+    with pytest.raises(BadReply, match="more than there can be"):
+        device.measure()
