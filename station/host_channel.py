@@ -182,13 +182,20 @@ class HostChannel(Channel):
         self._connected = False
         try:
             await self._source.call(lambda source: source.off())
-            await self._cancel_sweep()
+        finally:
+            await self._leave_impedance()
+
+    async def _leave_impedance(self) -> None:
+        """Off the impedance instrument and with the switch open, whichever fails first; then it is free for others."""
+        try:
             if self._sweeper is not None:
+                await self._sweeper.cancel()
                 await self._sweeper.make_safe()
         finally:
             if self._handover is not None:
-                await self._cancel_sweep()
                 await self._handover.open()
+        if self._sweeper is not None:
+            self._sweeper.settled()
 
     def _halt(self) -> None:
         if self._sweeper is not None:
@@ -206,8 +213,8 @@ class HostChannel(Channel):
         if self.state is not ChannelState.TRIPPED:
             self.state = ChannelState.PAUSED if self._state.phase is Phase.PAUSED else ChannelState.RUNNING
         self._must_restore = self.state is ChannelState.RUNNING
-        if self._sweeper is not None and sequencer.current_step(run.program, self._state).kind is Kind.IMPEDANCE:
-            self._sweeper.left_polarised()
+        if self._sweeper is not None and self.state is not ChannelState.PAUSED:
+            self._sweeper.left_polarised()  # maybe, in whatever step: what is kept may be a second old
 
     def _state_json(self) -> str | None:
         return sequencer.dump(self._state) if self._state is not None else None
@@ -301,9 +308,10 @@ class HostChannel(Channel):
             await self._end(RunState.STOPPED, "stopped")
             return
         if self._sweeper is not None:
-            self._sweeper.left_polarised()  # maybe, in whatever step: nobody knows who used it last
             await self._sweeper.make_safe()
         await self._find_cell()
+        if self._sweeper is not None:
+            self._sweeper.settled()
         is_on = await self._source.call(lambda source: source.output_is_on())
         sample = await self._sampled()
         self._must_restore = False

@@ -32,7 +32,8 @@ class _Turn:
 class Lender:
     """Lends one instrument. A holder that fails gives it back; one that does not wait any longer leaves the queue.
 
-    `now` gives the time in s that waits are measured in; call from one event loop.
+    A channel that may have it still, from before the station died, is `unsettled`: nobody is given it until all such
+    are `settled`. `now` gives the time in s that waits are measured in; call from one event loop.
     """
 
     def __init__(self, name: str, now: Callable[[], float]) -> None:
@@ -41,6 +42,20 @@ class Lender:
         self._holder: str | None = None
         self._since = 0.0
         self._queue: deque[_Turn] = deque()
+        self._unsettled: set[str] = set()
+
+    def unsettled(self, channel: str) -> None:
+        self._unsettled.add(channel)
+
+    def settled(self, channel: str) -> None:
+        """The channel's cell is off the instrument, which drives nothing; may be said at any time."""
+        self._unsettled.discard(channel)
+        if self._holder is None:
+            self._pass_on()
+
+    @property
+    def is_free(self) -> bool:
+        return self._holder is None and not self._unsettled
 
     @property
     def holder(self) -> str | None:
@@ -55,7 +70,11 @@ class Lender:
     async def to(self, channel: str, within_s: float | None = None) -> AsyncIterator[Loan]:
         """Hold the instrument for the block. Raises `NotLent` where its turn does not come `within_s` (real time)."""
         asked = self._now()
-        ahead = (*([self._holder] if self._holder is not None else []), *self.waiting)
+        ahead = (
+            *([self._holder] if self._holder is not None else []),
+            *sorted(self._unsettled - {channel}),
+            *self.waiting,
+        )
         await self._turn(channel, within_s)
         try:
             yield Loan(self._now() - asked, ahead)
@@ -63,7 +82,7 @@ class Lender:
             self._pass_on()
 
     async def _turn(self, channel: str, within_s: float | None) -> None:
-        if self._holder is None:
+        if self.is_free:
             self._hand_to(channel)
             return
         turn = _Turn(channel, asyncio.get_running_loop().create_future())
@@ -84,13 +103,16 @@ class Lender:
 
     def _pass_on(self) -> None:
         self._holder = None
-        if self._queue:
+        if self._queue and not self._unsettled:
             turn = self._queue.popleft()
             self._hand_to(turn.channel)
             turn.given.set_result(None)
 
     def _why(self, within_s: float) -> str:
         held_s = self._now() - self._since
+        if self._holder is None:
+            left = ", ".join(sorted(self._unsettled))
+            return f"not to be had within {within_s / 60:.3g} min: channel {left} may have it since before the restart"
         behind = f"; {', '.join(self.waiting)} wait for it too" if self._queue else ""
         return (
             f"not to be had within {within_s / 60:.3g} min: channel {self._holder} has had it for {held_s / 60:.3g} min"

@@ -195,15 +195,21 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
         self._halt()
         try:
             await super()._open_circuit()
+        finally:
+            await self._setter.cancel()
+            await self._leave_impedance()
+
+    async def _leave_impedance(self) -> None:
+        """Off the impedance instrument and with the switch open, whichever fails first; then it is free for others."""
+        try:
             if self._sweeper is not None:
                 await self._sweeper.cancel()
                 await self._sweeper.make_safe()
         finally:
-            await self._setter.cancel()
-            if self._sweeper is not None:
-                await self._sweeper.cancel()
             if self._handover is not None:
                 await self._handover.open()
+        if self._sweeper is not None:
+            self._sweeper.settled()
 
     async def _leave_cell(self) -> None:
         if self._handover is None:
@@ -247,6 +253,8 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
         self._state = self._loaded(run, state)
         if self._state.doing is Doing.WAITING and self.state is ChannelState.RUNNING:
             self.state, self.reason = ChannelState.PAUSED, "paused"
+        if self._sweeper is not None and self._state.doing is Doing.SWEEPING:
+            self._sweeper.left_polarised()
         self._restored_at = time.monotonic()
         self._must_restore = True
 
@@ -259,6 +267,8 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
         match part:
             case Step():
                 self._state = part_state.sweeping(self._state, index, now)
+                self.store()
+                await self._committed(1.0)  # before another program could find the cell at the impedance instrument
                 self._sweep(part)
             case Own():
                 await self._to_cycler()
@@ -463,9 +473,8 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
     async def _find_cell(self, status: S) -> bool:
         """After a restart: what the station did itself is undone, and the switch asked; False where it tripped."""
         assert self._state is not None
-        if self._sweeper is not None and self._state.doing in (Doing.SWEEPING, Doing.WAITING):
-            self._sweeper.left_polarised()
-            await self._sweeper.make_safe()
+        if self._sweeper is not None and self._state.doing is Doing.SWEEPING:
+            await self._leave_impedance()
         at_cycler = self._handover is None or await self._handover.find()
         self._must_restore, self._must_restore_own = False, self._state.doing is Doing.OWN
         if self._must_restore_own:

@@ -100,7 +100,7 @@ class Sweeper:
     @property
     def must_wait(self) -> bool:
         """Another channel has the instrument now."""
-        return self._impedance.lender.holder is not None
+        return not self._impedance.lender.is_free
 
     def raise_unforeseen(self) -> None:
         """Raise what nobody foresaw in a sweep that is over."""
@@ -128,8 +128,13 @@ class Sweeper:
                 await task
 
     def left_polarised(self) -> None:
-        """The station died in a sweep: the instrument may polarise the cell still."""
+        """The station died in a sweep: the instrument may polarise the cell still. Nobody has it before `settled`."""
         self._maybe_polarised = True
+        self._impedance.lender.unsettled(self._channel)
+
+    def settled(self) -> None:
+        """The cell is off the instrument, and that was seen."""
+        self._impedance.lender.settled(self._channel)
 
     async def make_safe(self) -> None:
         """The instrument drives the cell no more; where another channel has it, it was made safe for that one."""

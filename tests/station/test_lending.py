@@ -161,3 +161,37 @@ def test_a_wait_that_is_too_long_is_said_and_leaves_the_queue() -> None:
 
     run(work())
     assert bench.order == ["A2"]
+
+
+def test_nobody_is_given_it_before_all_that_may_have_it_still_have_said_that_they_have_not() -> None:
+    bench = Bench()
+
+    async def work() -> None:
+        bench.lender.unsettled("A1")
+        bench.lender.unsettled("B1")
+        assert not bench.lender.is_free
+        second = asyncio.create_task(bench.sweep("A2"))
+        first = asyncio.create_task(bench.sweep("A1"))
+        await asyncio.sleep(0)
+        assert bench.lender.waiting == ("A2", "A1") and bench.order == []
+        bench.lender.settled("A1")
+        await asyncio.sleep(0)
+        assert bench.order == [], "B1 may have it"
+        bench.lender.settled("B1")
+        bench.lender.settled("B1")
+        await asyncio.gather(first, second)
+
+    run(work())
+    assert bench.order == ["A2", "A1"]
+    assert bench.lender.is_free
+
+
+def test_who_keeps_it_from_before_a_restart_is_named() -> None:
+    bench = Bench()
+
+    async def work() -> None:
+        bench.lender.unsettled("B1")
+        with pytest.raises(NotLent, match="channel B1 may have it since before the restart"):
+            await bench.sweep("A1", within_s=0.01)
+
+    run(work())
