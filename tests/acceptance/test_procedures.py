@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine, select, update
 
 from calibration.record import Calibration
+from drivers.interface import Protection
+from drivers.maccor import MaccorMacNet
 from drivers.simulated.arbin import VirtualArbin
 from drivers.simulated.cell import Format, SensorParameters, SimulatedCell, silicon_lfp_cell
 from drivers.simulated.clock import ScaledClock
@@ -23,11 +26,13 @@ from drivers.simulated.stored_procedure import Mode, State, StoredProcedure, Sto
 from drivers.simulated.switches import SharedPort, SwitchedCell, VirtualModbusRelays
 from drivers.testing import FaultProxy
 from protocols.limits import Limits
+from station import procedure_channel
 from station.client import Client, ClientError
 from station.config import read_config
 from station.readings import ChannelState, RunState
 from station.service import listen, serve
 from station.station import Station
+from station.store.schema import checkpoints
 from tests.acceptance.bench import TOKEN, wait_until
 from tests.acceptance.conftest import Live
 from tests.calibration_records import made_record, write_record
@@ -64,6 +69,7 @@ class Bench:
     arbin: VirtualArbin
     proxies: dict[str, FaultProxy]
     switched: dict[str, SwitchedCell]
+    board: VirtualModbusRelays
     config: Path
 
     def tester(self, channel: str) -> State:
@@ -136,7 +142,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
             ),
             encoding="utf-8",
         )
-        yield Bench(tmp_path, cells, maccor, arbin, proxies, switched, config)
+        yield Bench(tmp_path, cells, maccor, arbin, proxies, switched, board, config)
 
 
 def calibration(name: str, sensor: SensorParameters) -> Calibration:
@@ -266,6 +272,41 @@ def test_a_station_that_is_gone_for_a_while_goes_on_with_the_run(bench: Bench, c
     assert bench.tester(channel) is not State.RUNNING
     tester = bench.maccor if channel == "M1" else bench.arbin
     assert tester.channels[0].starts == 1
+
+
+@pytest.mark.parametrize(("channel", "has_started"), [("M1", False), ("M1", True), ("R1", False)])
+def test_a_station_that_died_at_the_start_of_the_second_procedure_finds_what_became_of_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, channel: str, has_started: bool
+) -> None:
+    monkeypatch.setattr(procedure_channel, "LONGEST_START_S", 1.5)
+    sweep = "impedance: {from: 1 Hz, to: 1 mHz, amplitude: 10 mV}"
+    text = f"protocol: Stored\nrecord: {{every: 2 s}}\nsteps: [procedure: cycle, {sweep}, procedure: cycle]\n"
+    with bench.station() as live:
+        run_id = begin(live, channel, text)
+        wait_until(lambda: bench.switched[channel].reaches("eis"), 30.0, "for the sweep")
+    label = f"cell-{channel}_{run_id}_3"
+    _as_if_died_starting(bench, run_id, label)
+    if has_started:
+        bench.board._switch(ROUTES[channel][0] - 1, True)
+        with MaccorMacNet(bench.maccor.address) as maccor:
+            maccor.start_procedure("1", "cycle", label, Protection(0.0, 4.2, 0.02))
+    with bench.station() as live:
+        wait_until(lambda: live.client.run(run_id).ended is not None, 40.0, f"for the end; {live.channel(channel)}")
+        assert live.client.run(run_id).state is RunState.FINISHED
+        assert live.said(f"the cycler has test '{label}'" if has_started else "the next part: it is started now")
+    tester = bench.maccor if channel == "M1" else bench.arbin
+    assert tester.channels[0].starts == 2, "not once more"
+    assert bench.switched[channel].together == 0
+
+
+def _as_if_died_starting(bench: Bench, run_id: str, label: str) -> None:
+    engine = create_engine(f"sqlite:///{(bench.folder / 'cellstation.db').as_posix()}")
+    this = checkpoints.c.run_id == run_id
+    with engine.begin() as connection:
+        kept = json.loads(connection.execute(select(checkpoints.c.document).where(this)).scalar_one())
+        kept["state"] |= {"doing": "starting", "part": 2, "label": label, "begun": False}
+        connection.execute(update(checkpoints).where(this).values(document=json.dumps(kept)))
+    engine.dispose()
 
 
 def test_what_cannot_start_is_told_with_its_line_and_nothing_is_started(bench: Bench) -> None:
