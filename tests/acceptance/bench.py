@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import bisect
+import json
 import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import create_engine, select, update
 
 from drivers.simulated.cell import SimulatedCell
 from drivers.simulated.wiring import Drive
+from station.store.schema import checkpoints
 
 TOKEN = "a token for tests"
 
@@ -127,3 +132,17 @@ class SourceWatch:
         if function == "VOLT" and volts > self.current_max_A:
             return f"the current is limited to no more than {volts} A"
         return None
+
+
+# --- a run's checkpoint
+
+
+def change_checkpoint(folder: Path, run_id: str, **state: object) -> None:
+    """In the database of a station that is down: as if it had died elsewhere."""
+    engine = create_engine(f"sqlite:///{(folder / 'cellstation.db').as_posix()}")
+    this = checkpoints.c.run_id == run_id
+    with engine.begin() as connection:
+        kept = json.loads(connection.execute(select(checkpoints.c.document).where(this)).scalar_one())
+        kept["state"] |= state
+        connection.execute(update(checkpoints).where(this).values(document=json.dumps(kept)))
+    engine.dispose()

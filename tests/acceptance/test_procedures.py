@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, select, update
 
 from calibration.record import Calibration
 from drivers.interface import Protection
@@ -32,8 +31,7 @@ from station.config import read_config
 from station.readings import ChannelState, RunState
 from station.service import listen, serve
 from station.station import Station
-from station.store.schema import checkpoints
-from tests.acceptance.bench import TOKEN, wait_until
+from tests.acceptance.bench import TOKEN, change_checkpoint, wait_until
 from tests.acceptance.conftest import Live
 from tests.calibration_records import made_record, write_record
 
@@ -285,7 +283,7 @@ def test_a_station_that_died_at_the_start_of_the_second_procedure_finds_what_bec
         run_id = begin(live, channel, text)
         wait_until(lambda: bench.switched[channel].reaches("eis"), 30.0, "for the sweep")
     label = f"cell-{channel}_{run_id}_3"
-    _as_if_died_starting(bench, run_id, label)
+    change_checkpoint(bench.folder, run_id, doing="starting", part=2, label=label, begun=False)
     if has_started:
         bench.board._switch(ROUTES[channel][0] - 1, True)
         with MaccorMacNet(bench.maccor.address) as maccor:
@@ -297,16 +295,6 @@ def test_a_station_that_died_at_the_start_of_the_second_procedure_finds_what_bec
     tester = bench.maccor if channel == "M1" else bench.arbin
     assert tester.channels[0].starts == 2, "not once more"
     assert bench.switched[channel].together == 0
-
-
-def _as_if_died_starting(bench: Bench, run_id: str, label: str) -> None:
-    engine = create_engine(f"sqlite:///{(bench.folder / 'cellstation.db').as_posix()}")
-    this = checkpoints.c.run_id == run_id
-    with engine.begin() as connection:
-        kept = json.loads(connection.execute(select(checkpoints.c.document).where(this)).scalar_one())
-        kept["state"] |= {"doing": "starting", "part": 2, "label": label, "begun": False}
-        connection.execute(update(checkpoints).where(this).values(document=json.dumps(kept)))
-    engine.dispose()
 
 
 def test_what_cannot_start_is_told_with_its_line_and_nothing_is_started(bench: Bench) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, select, update
 
 from drivers.neware_bts import NewareBts
 from station import cycler_channel
 from station.readings import ChannelState, RunState
-from station.store.schema import checkpoints
-from tests.acceptance.bench import wait_until
+from tests.acceptance.bench import change_checkpoint, wait_until
 from tests.acceptance.conftest import Live
 from tests.acceptance.full_house import House, full_house, station_in
 
@@ -133,7 +130,7 @@ def test_a_station_that_died_at_the_start_of_a_part_finds_what_became_of_it(
         run_id = begin(live, "B1", CHARGE, LONG_SWEEP, "charge: {at: 0.2 C, for: 5 min}")
         wait_until(lambda: house.visited(2)[-1] == "analyser", 20.0, "for the sweep")
     tester = house.tester(2)
-    _as_if_died_starting(house, run_id, part=2)
+    change_checkpoint(house.folder, run_id, doing="starting", part=2)
     if has_started:
         house.board._switch(4, True)
         house.board._switch(5, False)
@@ -143,13 +140,3 @@ def test_a_station_that_died_at_the_start_of_a_part_finds_what_became_of_it(
         assert ended(live, run_id) is RunState.FINISHED
         assert live.said("taken up from its first record" if has_started else "it is started now")
     assert len(tester.tests) == 2, "not a second time"
-
-
-def _as_if_died_starting(house: House, run_id: str, part: int) -> None:
-    engine = create_engine(f"sqlite:///{(house.folder / 'cellstation.db').as_posix()}")
-    this = checkpoints.c.run_id == run_id
-    with engine.begin() as connection:
-        kept = json.loads(connection.execute(select(checkpoints.c.document).where(this)).scalar_one())
-        kept["state"] |= {"doing": "starting", "part": part}
-        connection.execute(update(checkpoints).where(this).values(document=json.dumps(kept)))
-    engine.dispose()
