@@ -60,8 +60,8 @@ class CyclerChannel(PartedChannel[ProgramCycler, CyclerStatus, FollowState]):
         told = self._told(run, part)
         await self._call(lambda cycler: cycler.check_program(told))
 
-    def _parts_of(self, run: Run) -> tuple[Part, ...]:
-        return cut(run.program, measures_impedance=self._measures_impedance)
+    def _cut(self, program: Program) -> tuple[Part, ...]:
+        return cut(program, measures_impedance=self._measures_impedance)
 
     def _told(self, run: Run, part: Program) -> CyclerProgram:
         """A part in the cycler's own terms."""

@@ -66,6 +66,7 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
         self._handover = handover
         self._setter = Setter(environment, self.say, self._not_set)
         self._parts: tuple[Part, ...] = ()
+        self._cut_last: tuple[Program, tuple[Part, ...]] | None = None
         self._state: P | None = None
         self._restored_at = -math.inf  # on the monotonic clock
         self._must_restore = self._must_restore_own = False
@@ -73,7 +74,7 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
     # --- for subclasses
 
     @abc.abstractmethod
-    def _parts_of(self, run: Run) -> tuple[Part, ...]:
+    def _cut(self, program: Program) -> tuple[Part, ...]:
         """Raises `DocumentError` where a step is for neither the cycler nor the station."""
 
     @abc.abstractmethod
@@ -103,6 +104,12 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
     def _store_last_test_step(self, part: Program, reason: str) -> None: ...
 
     # --- before a run
+
+    def _parts_of(self, run: Run) -> tuple[Part, ...]:
+        """Cut once: a long program takes a moment, in which nobody else is looked at."""
+        if self._cut_last is None or self._cut_last[0] is not run.program:
+            self._cut_last = (run.program, self._cut(run.program))
+        return self._cut_last[1]
 
     async def check_ranges(self, run: Run) -> None:
         if self._handover is not None:

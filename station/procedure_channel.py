@@ -51,8 +51,8 @@ class ProcedureChannel(PartedChannel[ProcedureCycler, ProcedureStatus, LookState
     def _abilities(self) -> Abilities:
         return replace(super()._abilities, has_procedures=True)
 
-    def _parts_of(self, run: Run) -> tuple[Part, ...]:
-        return cut_at_procedures(run.program, measures_impedance=self._measures_impedance)
+    def _cut(self, program: Program) -> tuple[Part, ...]:
+        return cut_at_procedures(program, measures_impedance=self._measures_impedance)
 
     async def _check_test(self, run: Run, part: Program) -> None:
         name, label, protection = _procedure(part), label_of(run, 0), self._protection(run)
