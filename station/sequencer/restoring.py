@@ -6,7 +6,16 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from protocols.program import ConstantPower, ConstantResistance, CurrentProfile, Program, Step, Then, VoltageRamp
+from protocols.program import (
+    ConstantPower,
+    ConstantResistance,
+    CurrentProfile,
+    Program,
+    Step,
+    SweepPlan,
+    Then,
+    VoltageRamp,
+)
 from station.commands import Command, Finish, HoldCurrent, HoldVoltage, MeasureImpedance, OpenCircuit, Rest
 from station.sequencer.course import current_step, leave
 from station.sequencer.events import judged, taken_up
@@ -36,7 +45,7 @@ def restore(program: Program, state: State, sample: Sample, output_is_on: bool) 
         return Outcome(state, (OpenCircuit(), Finish()))
     if state.phase is not Phase.RUNNING:
         return Outcome(state, (OpenCircuit(),))
-    if not output_is_on:
+    if not output_is_on or _waits_for_sweep(program, state, sample):
         return _unbridged(program, state, sample)
     if _is_done(program, state, sample):
         return _bridged(program, state, sample)
@@ -89,6 +98,12 @@ def _is_done(program: Program, state: State, sample: Sample) -> bool:
             return abs(sample.voltage_V - voltage_V) < HELD_WITHIN_V + further_V
         case _:
             return False
+
+
+def _waits_for_sweep(program: Program, state: State, sample: Sample) -> bool:
+    """At rest before its turn at the instrument: a rest that comes after the sweep looks the same, and waits for it."""
+    is_sweep = isinstance(plan_of(program, state).step.setpoint, SweepPlan)
+    return is_sweep and _flows(0.0, sample, CLAMPED_SHARE)
 
 
 def _flows(current_A: float, sample: Sample, most: float) -> bool:

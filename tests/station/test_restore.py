@@ -127,6 +127,21 @@ def test_an_unfinished_sweep_is_measured_anew() -> None:
     assert isinstance(command, MeasureImpedance)
 
 
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_sweep_that_was_waited_for_is_not_taken_for_done_because_a_rest_comes_after_it(seen: bool) -> None:
+    """While it waits the source is on, without a current, as it is in the rest."""
+    one = program(charge(1e-3, time=60.0), impedance(), rest(3600.0), charge(1e-3, time=60.0))
+    state = sequencer.skip(one, sequencer.begin(one, 0.0).state, 30.0).state
+    if seen:
+        state = sequencer.advance(one, state, Sample(31.0, 3.5, 0.0)).state
+    outcome = sequencer.restore(one, state, Sample(131.0, 3.5, 0.0), True)
+    assert outcome.steps == ()
+    (command,) = outcome.commands
+    assert isinstance(command, MeasureImpedance)
+    later = sequencer.restore(one, state, Sample(131.0, 3.5, 1e-3), True)
+    assert [step.end_reason for step in later.steps] == ["ended unseen"] * 2, "a current was not there before it"
+
+
 @pytest.mark.parametrize(
     ("before_A", "now_A", "mean_A"),
     [(1e-3, 1e-3, 1e-3), (2e-3, 1e-3, 1e-3 / math.log(2)), (1e-3, 1e-10, 1e-10), (1e-3, -2e-3, -2e-3), (0.0, 0.0, 0.0)],
