@@ -138,8 +138,9 @@ def test_a_sweep_that_was_waited_for_is_not_taken_for_done_because_a_rest_comes_
     assert outcome.steps == ()
     (command,) = outcome.commands
     assert isinstance(command, MeasureImpedance)
-    later = sequencer.restore(one, state, Sample(131.0, 3.5, 1e-3), True)
-    assert [step.end_reason for step in later.steps] == ["ended unseen"] * 2, "a current was not there before it"
+    later = sequencer.restore(one, state, Sample(45.0, 3.5, 1e-3), True)
+    ended = [step.end_reason for step in later.steps]
+    assert ended == (["ended unseen"] * 2 if seen else []), "a current comes after it, or from the step before"
 
 
 @pytest.mark.parametrize(
