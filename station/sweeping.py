@@ -185,7 +185,11 @@ class Sweeper:
             await self._handover.to_impedance()
             return await self._measured(sweep)
         finally:
-            await asyncio.shield(self._handover.open())
+            try:
+                await asyncio.shield(self._handover.open())
+            except InstrumentError:
+                self._impedance.lender.unsettled(self._channel)  # the next one's cell would meet this one's
+                raise
 
     async def _measured(self, sweep: Sweep) -> tuple[float, tuple[ImpedancePoint, ...]]:
         began = self._around.clock.now()

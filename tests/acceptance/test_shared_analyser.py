@@ -121,6 +121,23 @@ def test_an_analyser_that_is_not_there_keeps_nobody_from_following_the_cycler(ho
     assert house.visited(0)[-1] == "open"
 
 
+def test_a_cell_that_cannot_be_taken_off_the_analyser_trips_its_channel_alone(house: House) -> None:
+    with station_in(house) as live:
+        first = begin(live, "A1", CHARGE, "impedance: {from: 10 Hz, to: 50 mHz, amplitude: 10 mV}", DISCHARGE)
+        second = begin(live, "B1", CHARGE, SWEEP)
+        wait_until(lambda: house.visited(0)[-1] == "analyser", 20.0, "for the sweep")
+        house.board.contacts.welded = {2}
+        assert "relay 2 reads back closed" in live.wait_for(ChannelState.TRIPPED, "A1", 20.0).reason
+        assert live.channel("B1").state is ChannelState.RUNNING, "it waits"
+        house.board.contacts.welded = set()
+        house.board.contacts.tell(2, close=False)
+        assert ended(live, second) is RunState.FINISHED
+        live.client.clear_trip("A1", "tester")
+        live.client.stop("A1", "tester")
+        assert live.client.run(first).state is RunState.STOPPED
+    assert house.together == 0
+
+
 @pytest.mark.parametrize("has_started", [False, True])
 def test_a_station_that_died_at_the_start_of_a_part_finds_what_became_of_it(
     house: House, monkeypatch: pytest.MonkeyPatch, has_started: bool
