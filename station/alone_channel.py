@@ -71,9 +71,6 @@ class AloneChannel(Channel, Generic[C, S]):
     async def _open_circuit(self) -> None:
         await self._command(lambda cycler: cycler.stop(self._position))
 
-    def _halt(self) -> None:
-        """The cycler's test is stopped and cannot be taken up again."""
-
     async def _cleared(self, who: str) -> None:
         self._store_last_step(self.reason)
         await self._end(RunState.TRIPPED, self.reason)
@@ -158,13 +155,11 @@ class AloneChannel(Channel, Generic[C, S]):
             case _:
                 pass
 
+    @abc.abstractmethod
     async def _finished(self) -> None:
         """The test has come to its end, which opened the circuit."""
-        self._store_last_step("end of the program")
-        await self._leave_cell()
-        self.say(Level.INFO, "finished: the circuit is open")
-        await self._end(RunState.FINISHED, "finished")
 
+    @abc.abstractmethod
     async def _leave_cell(self) -> None:
         """The cycler's circuit is open and the run is over: what else was closed for it is opened."""
 

@@ -183,19 +183,8 @@ class HostChannel(Channel):
         try:
             await self._source.call(lambda source: source.off())
         finally:
-            await self._leave_impedance()
-
-    async def _leave_impedance(self) -> None:
-        """Off the impedance instrument and with the switch open, whichever fails first; then it is free for others."""
-        try:
             if self._sweeper is not None:
-                await self._sweeper.cancel()
-                await self._sweeper.make_safe()
-        finally:
-            if self._handover is not None:
-                await self._handover.open()
-        if self._sweeper is not None:
-            self._sweeper.settled()
+                await self._sweeper.leave()
 
     def _halt(self) -> None:
         if self._sweeper is not None:
@@ -296,7 +285,7 @@ class HostChannel(Channel):
         """Nobody but the impedance instrument measures the cell now: record what is around it."""
         assert self._program is not None and self._state is not None
         around = self._surrounded(Sample(self.around.clock.now(), math.nan, math.nan))
-        if around.resistance_ohm is not None or around.pressure_Pa is not None or around.temperature_degC is not None:
+        if around.has_surroundings:
             self._keep(sequencer.watched(self._program, self._state, around))
 
     async def _go_on(self) -> None:

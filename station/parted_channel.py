@@ -204,19 +204,8 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
             await super()._open_circuit()
         finally:
             await self._setter.cancel()
-            await self._leave_impedance()
-
-    async def _leave_impedance(self) -> None:
-        """Off the impedance instrument and with the switch open, whichever fails first; then it is free for others."""
-        try:
             if self._sweeper is not None:
-                await self._sweeper.cancel()
-                await self._sweeper.make_safe()
-        finally:
-            if self._handover is not None:
-                await self._handover.open()
-        if self._sweeper is not None:
-            self._sweeper.settled()
+                await self._sweeper.leave()
 
     async def _leave_cell(self) -> None:
         if self._handover is None:
@@ -471,7 +460,7 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
         voltage_V, current_A = (shown.voltage_V, shown.current_A) if shown else (math.nan, math.nan)
         seen = self._surrounded(Sample(self.around.clock.now(), voltage_V, current_A))
         self.latest = seen if shown else None
-        if shown is None and seen.resistance_ohm is None and seen.pressure_Pa is None and seen.temperature_degC is None:
+        if shown is None and not seen.has_surroundings:
             return
         self._state, readings = part_state.watched(self._state, part, self.run.program.record, seen)
         if readings:
@@ -481,7 +470,7 @@ class PartedChannel(AloneChannel[C, S], Generic[C, S, P]):
         """After a restart: what the station did itself is undone, and the switch asked; False where it tripped."""
         assert self._state is not None
         if self._sweeper is not None and self._state.doing is Doing.SWEEPING:
-            await self._leave_impedance()
+            await self._sweeper.leave()
         at_cycler = self._handover is None or await self._handover.find()
         self._must_restore, self._must_restore_own = False, self._state.doing is Doing.OWN
         if self._must_restore_own:

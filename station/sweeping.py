@@ -142,6 +142,16 @@ class Sweeper:
             await self._impedance.call(lambda instrument: instrument.make_safe())
         self._maybe_polarised = False
 
+    async def leave(self) -> None:
+        """Off the instrument and with the switch open, whichever fails first; then it is free for others."""
+        try:
+            await self.cancel()
+            await self.make_safe()
+        finally:
+            if self._handover is not None:
+                await self._handover.open()
+        self.settled()
+
     # --- a sweep
 
     async def _run(

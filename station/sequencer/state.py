@@ -30,6 +30,12 @@ class Sample:
     temperature_degC: float | None = None
     pressure_mark: str | None = None
 
+    @property
+    def has_surroundings(self) -> bool:
+        """Whether anything is known of what is around the cell."""
+        around = (self.resistance_ohm, self.pressure_Pa, self.temperature_degC)
+        return any(value is not None for value in around)
+
 
 class Phase(StrEnum):
     RUNNING = "running"
